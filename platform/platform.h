@@ -1,0 +1,65 @@
+/*
+ * Everything the programs ask of an operating system. One file per system
+ * implements it: linux.c, macos.c, windows.c; what Linux and macOS share is in
+ * posix.c. No other folder tests for an operating system.
+ */
+#ifndef PLATFORM_PLATFORM_H
+#define PLATFORM_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+/* The machine's clocks. */
+extern const struct clock platform_clock;
+
+/* Fills `out` from the system's generator; stops the program if there is none. */
+void platform_random(void *out, size_t len);
+
+/* A random version 4 UUID in text form, with its NUL. */
+enum { PLATFORM_UUID_BYTES = 37 };
+void platform_uuid(char out[PLATFORM_UUID_BYTES]);
+
+/*
+ * Places below `root` ("" or "/" for the real machine). Each returns a new
+ * string of the caller's, e.g. "/etc/claude-telemetry".
+ */
+char *platform_config_dir(const char *root); /* agent.yaml, secrets */
+char *platform_state_dir(const char *root);  /* spool, device token, what apply saw */
+char *platform_run_dir(const char *root);    /* status.json, gone at reboot */
+char *
+platform_claude_managed_dir(const char *root); /* Claude Code's managed-settings.json lives here */
+
+/* `path` below `root`: absolute system paths never leave it. The caller frees. */
+char *platform_under_root(const char *root, const char *path);
+
+/* This machine's name. Truncated to fit, always terminated. */
+void platform_hostname(char *out, size_t size);
+
+struct platform_os {
+    char name[16];    /* "linux", "darwin", "windows", as OpenTelemetry's os.type */
+    char version[96]; /* "Debian GNU/Linux 12 (bookworm)" */
+    char arch[16];    /* "amd64", "arm64", as OpenTelemetry's host.arch */
+};
+void platform_os(struct platform_os *out);
+
+/* Who owns the other end of a TCP connection made on this machine. */
+struct platform_socket_owner {
+    uint32_t uid;
+};
+
+/*
+ * `local` and `remote` as the accepting side sees them: struct sockaddr of
+ * AF_INET or AF_INET6. False (FAIL_NOT_FOUND) when the owner cannot be told
+ * for certain: the peer has closed, lives in another network namespace, or the
+ * system gives no answer. Never guess from a false.
+ * Linux: sock_diag by exact 4-tuple, believed only while ESTABLISHED with an inode.
+ */
+MUST_USE bool platform_socket_owner(const void *local, const void *remote,
+                                    struct platform_socket_owner *out, struct error *err);
+
+#endif

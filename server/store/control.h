@@ -1,0 +1,104 @@
+/*
+ * Control state: systems, tokens, users, enrolments, devices, and what else is
+ * small and edited. SQLite by default (control.db in the data directory),
+ * PostgreSQL for several server processes. The command line writes it while
+ * `serve` runs, so every implementation takes concurrent processes.
+ *
+ * Each area is one group of functions in the kind's table. Times are wall
+ * clock nanoseconds; 0 means never. Texts in structs are copied in and out.
+ * Any thread; an implementation locks as it needs.
+ */
+#ifndef SERVER_STORE_CONTROL_H
+#define SERVER_STORE_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+struct control_store;
+
+enum { CONTROL_NAME_BYTES = 128, CONTROL_EMAIL_BYTES = 256, CONTROL_HASH_BYTES = 32 };
+
+struct control_system {
+    int64_t id;
+    char name[CONTROL_NAME_BYTES];
+    uint64_t created_ns;
+};
+
+enum control_plan { PLAN_FREE, PLAN_PRO, PLAN_ENTERPRISE };
+
+struct control_token {
+    int64_t id;
+    int64_t system_id;
+    char system[CONTROL_NAME_BYTES];
+    uint8_t sha256[CONTROL_HASH_BYTES]; /* of the token; the token itself is never kept */
+    char prefix[16];                    /* its first characters, for people */
+    char person[CONTROL_EMAIL_BYTES];   /* "" unless the token is one user's */
+    int retention_days;                 /* 0: for ever */
+    enum control_plan plan;
+    int64_t device_id;      /* 0 unless it is a device's */
+    uint32_t records_per_s; /* 0: the default */
+    uint64_t created_ns, last_used_ns, revoked_ns;
+};
+
+enum control_role { ROLE_VIEWER, ROLE_ANALYST, ROLE_AUDITOR, ROLE_ADMIN };
+
+struct control_user {
+    int64_t id;
+    char email[CONTROL_EMAIL_BYTES];
+    enum control_role role;
+    char password[256]; /* scrypt, PHC string form */
+    uint64_t created_ns;
+};
+
+typedef bool control_system_visit(void *context, const struct control_system *system);
+typedef bool control_token_visit(void *context, const struct control_token *token);
+typedef bool control_user_visit(void *context, const struct control_user *user);
+
+struct control_store_kind {
+    const char *scheme;
+    struct control_store *(*open)(const char *location, struct error *err);
+    void (*close)(struct control_store *store);
+
+    /* FAIL_INVALID when the name is taken or malformed. */
+    bool (*system_create)(struct control_store *store, const char *name, uint64_t now_ns,
+                          struct control_system *out, struct error *err);
+    bool (*system_list)(struct control_store *store, control_system_visit *visit, void *context,
+                        struct error *err);
+    bool (*system_find)(struct control_store *store, const char *name, struct control_system *out,
+                        struct error *err); /* FAIL_NOT_FOUND */
+
+    bool (*token_create)(struct control_store *store, const struct control_token *token,
+                         int64_t *id, struct error *err);
+    bool (*token_list)(struct control_store *store, control_token_visit *visit, void *context,
+                       struct error *err);
+    bool (*token_find)(struct control_store *store, const uint8_t sha256[CONTROL_HASH_BYTES],
+                       struct control_token *out, struct error *err); /* FAIL_NOT_FOUND */
+    bool (*token_revoke)(struct control_store *store, const char *prefix_or_id, uint64_t now_ns,
+                         struct error *err);
+    bool (*token_used)(struct control_store *store, int64_t id, uint64_t now_ns, struct error *err);
+
+    bool (*user_create)(struct control_store *store, const struct control_user *user,
+                        struct error *err);
+    bool (*user_find)(struct control_store *store, const char *email, struct control_user *out,
+                      struct error *err); /* FAIL_NOT_FOUND */
+    bool (*user_list)(struct control_store *store, control_user_visit *visit, void *context,
+                      struct error *err);
+
+    /* Small values by name: secrets of the server's own (JWT key), versions, marks. */
+    bool (*value_get)(struct control_store *store, const char *name, struct buffer *out,
+                      struct error *err); /* FAIL_NOT_FOUND */
+    bool (*value_put)(struct control_store *store, const char *name, struct bytes value,
+                      struct error *err);
+};
+
+struct control_store {
+    const struct control_store_kind *kind;
+};
+
+struct control_store *control_store_open(const char *url, struct error *err);
+
+#endif
