@@ -1,0 +1,48 @@
+"""Packages from the npm registry for tests, installed once into build/npm. Never committed."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+class Unavailable(Exception):
+    """The package cannot be had here; its text says why."""
+
+
+def install(folder, *packages, timeout_s=300):
+    """Installs packages ("name@version") into build/npm/FOLDER and returns its node_modules."""
+    if not shutil.which("npm"):
+        raise Unavailable("npm is not installed")
+    where = ROOT / "build" / "npm" / folder
+    done = where / ".installed"
+    wanted = "\n".join(packages)
+    modules = where / "node_modules"
+    if done.exists() and done.read_text() == wanted:
+        return modules
+    where.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(where), *packages]
+    try:
+        run = subprocess.run(command, cwd=where, stdin=subprocess.DEVNULL, capture_output=True,
+                             text=True, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"npm install did not finish in {timeout_s} s")
+    if run.returncode != 0:
+        last = (run.stderr.strip().splitlines() or ["no message"])[-1]
+        raise Unavailable(f"npm install failed: {last}")
+    done.write_text(wanted)
+    return modules
+
+
+def claude_code(version="2.1.329"):
+    """The path of the real Claude Code program of this version."""
+    modules = install(f"claude-code-{version}", f"@anthropic-ai/claude-code@{version}")
+    arch = {"x86_64": "x64", "aarch64": "arm64"}.get(os.uname().machine, "x64")
+    native = modules / "@anthropic-ai" / f"claude-code-linux-{arch}" / "claude"
+    if native.exists():
+        return native
+    script = modules / "@anthropic-ai" / "claude-code" / "cli.js"
+    if script.exists():
+        return script
+    raise Unavailable(f"Claude Code {version} has no program for this machine")
