@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/bytes.h"
 
 /* Absent numbers. Token counts, costs and durations are never negative. */
@@ -47,23 +48,38 @@ enum message_source {
     MESSAGE_FROM_AGENT = 4,
 };
 
+/* How sure we are who the person is; the strongest that a record offers is taken. */
+enum message_person_rank {
+    PERSON_UNKNOWN,    /* person is "" */
+    PERSON_BY_ID,      /* user.id: an installation, not yet a person */
+    PERSON_BY_NAME,    /* user.name */
+    PERSON_BY_ACCOUNT, /* the e-mail seen with the same account id: the store fills it in */
+    PERSON_BY_OWNER,   /* whoever the token or device was enrolled for */
+    PERSON_BY_EMAIL,   /* user.email */
+    PERSON_BY_STAMP,   /* work_email; on the resource it is our relay's stamp */
+};
+
 /* Texts are valid UTF-8 without NUL; empty means absent. Borrowed from the arena they were made in.
  */
 struct message {
     uint8_t key[MESSAGE_KEY_BYTES]; /* 48-bit event time in ms, big-endian, then 80 bits of a hash
                                        of the natural id */
     /*
-     * What makes two records one row: the hash of (type, request id) or (type, tool use id).
-     * 0: nothing, only `key` identifies it. Scoped to a system by the store.
+     * What makes two records one row: the hash of (system, type, request id) or (system, type,
+     * tool use id); also the first 8 of the key's 10 hash bytes, so that the id of either record
+     * finds the row. 0: nothing, only `key` identifies it.
      */
     uint64_t join_hash;
     uint64_t parent_join_hash; /* join_hash of the generation that asked for this; 0: none */
 
     enum message_type type;
-    unsigned sources;                         /* enum message_source, or-ed */
-    uint64_t time_ns;                         /* of the event, or the span's start */
-    uint64_t received_ns;                     /* by the server */
-    struct bytes service_name, model, person; /* person: see message_person() */
+    unsigned sources;     /* enum message_source, or-ed */
+    uint64_t time_ns;     /* of the event, or the span's start */
+    uint64_t received_ns; /* by the server */
+    struct bytes service_name, model;
+    struct bytes person; /* lower-cased; "" when nothing names one */
+    enum message_person_rank person_rank;
+    struct bytes account_uuid, account_id; /* user.account_uuid, user.account_id */
     struct bytes name; /* event name without prefix, span or log name: metadata "event.name" or
                           "span.name" */
     int64_t input_tokens, output_tokens, cache_read_tokens, cache_create_tokens;
@@ -76,7 +92,21 @@ struct message {
     struct bytes body;
     bool body_truncated;
     struct bytes metadata; /* a flat JSON object of dotted attribute names; values are strings,
-                              numbers, booleans or arrays */
+                              numbers, booleans, null, arrays or objects. Sorted by key: first
+                              those an event said, then the rest */
+    /* Which of the above an event said, for message_join(): bits private to it, and how many of
+     * metadata's keys. Stored and handed back as they are. */
+    uint32_t event_fields;
+    uint32_t event_metadata_keys;
 };
+
+/*
+ * Two records of one request id or tool use id become one row: fills `out` from both, the
+ * event winning over the span field by field (its time and key too), metadata united. Any order
+ * and any repetition gives the same row. Borrows from both; new texts come from the arena.
+ * False only when the arena is full.
+ */
+MUST_USE bool message_join(const struct message *a, const struct message *b, struct arena *arena,
+                           struct message *out);
 
 #endif

@@ -30,6 +30,9 @@ struct control_system {
 
 enum control_plan { PLAN_FREE, PLAN_PRO, PLAN_ENTERPRISE };
 
+/* What a plan keeps of a prompt or completion: message_context.max_body_bytes. */
+size_t control_plan_body_bytes(enum control_plan plan);
+
 struct control_token {
     int64_t id;
     int64_t system_id;

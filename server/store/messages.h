@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "core/otlp/signal.h"
 #include "server/message/message.h"
+#include "server/message/usage.h"
 
 struct message_store;
 
@@ -27,23 +28,6 @@ struct message_store;
 enum { MESSAGE_ID_BYTES = 27 };
 void message_id_of_key(const uint8_t key[MESSAGE_KEY_BYTES], char out[MESSAGE_ID_BYTES]);
 bool message_key_of_id(struct bytes id, uint8_t key[MESSAGE_KEY_BYTES]);
-
-/*
- * One delta of a metric point, or the activity counts of one event, to be
- * added to a person's day. Sums are in the metric's unit; cost in microcents.
- */
-struct usage_delta {
-    uint8_t key[MESSAGE_KEY_BYTES]; /* series, start, time: the same point again adds nothing */
-    uint64_t time_ns;               /* its UTC day is the day it counts for */
-    struct bytes person, session_id, model;
-    struct bytes metric;     /* "claude_code.token.usage" ... */
-    struct bytes attributes; /* the point's own attributes, "type=input,query_source=main", sorted;
-                                for breakdowns */
-    double value;            /* delta, or the running total when `cumulative` */
-    bool cumulative;         /* the store differences it against the series' last point */
-    uint8_t series[16];      /* hash of resource, scope, metric, attributes */
-    uint64_t start_ns;
-};
 
 /* The rows of one request, stored all or none. Borrowed for the call. */
 struct message_batch {
