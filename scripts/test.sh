@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Every test that needs no special rights: unit and contract tests under address and undefined
-# sanitizers, threads under the thread sanitizer, then whole programs from a release build.
+# Every test that needs no special rights: unit and contract tests under the address and undefined-behaviour
+# sanitizers, threads under the thread sanitizer, then whole programs: the sanitized ones driven by real clients,
+# and the recorded telemetry through the release build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+scripts/lint.sh --fast
 for preset in asan tsan; do
   cmake --preset "$preset" >/dev/null
   cmake --build --preset "$preset"
 done
-cmake --preset release -DBUILD_TESTING=OFF >/dev/null
+cmake --preset release >/dev/null
 cmake --build --preset release
 
-ctest --preset asan --no-tests=error
-ctest --preset tsan -L threads --no-tests=ignore
-scripts/lint.sh --fast
+ctest --preset asan -LE system --no-tests=error -j2
+ctest --preset tsan -L threads --no-tests=error
+CT_BIN=$PWD/build/asan/bin ctest --preset asan -L system --no-tests=error
+ONCE=1 scripts/run.sh
