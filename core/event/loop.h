@@ -24,9 +24,11 @@ typedef void loop_fd_callback(void *context, int fd, unsigned events);
 typedef void loop_callback(void *context);
 
 struct loop *loop_create(struct error *err);
-void loop_destroy(struct loop *loop); /* NULL is fine; watches and timers must be gone */
 
-/* Runs until loop_stop(). */
+/* Makes the calls still posted, then frees. Watches and timers must be gone. NULL is fine. */
+void loop_destroy(struct loop *loop);
+
+/* Runs until loop_stop(). May be run again. */
 void loop_run(struct loop *loop);
 
 /* Any thread. The loop ends after the callbacks at hand. */
@@ -58,7 +60,7 @@ void loop_timer_destroy(struct loop_timer *timer); /* NULL is fine */
 MUST_USE bool loop_on_signal(struct loop *loop, int signal_number, loop_callback *callback,
                              void *context, struct error *err);
 
-/* Monotonic milliseconds, as of the start of this wake-up. */
+/* Monotonic milliseconds; the same all through one wake-up. */
 uint64_t loop_now_ms(const struct loop *loop);
 
 #endif
