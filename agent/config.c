@@ -1,0 +1,208 @@
+#include "agent/config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "core/config/template.h"
+#include "core/config/yaml.h"
+#include "core/crypto/crypto.h"
+#include "platform/platform.h"
+
+static const char *const signal_names[] = {"metrics", "logs", "traces"};
+enum { SIGNAL_COUNT = sizeof signal_names / sizeof *signal_names, KEY_BYTES = 40 };
+
+static const char *signal_endpoint(const struct config *destination, const char *signal)
+{
+    char key[KEY_BYTES];
+    snprintf(key, sizeof key, "%s_endpoint", signal);
+    return config_text(destination, key);
+}
+
+static bool wants(const struct config *destination, const char *signal)
+{
+    return !config_is_set(destination, "signals") ||
+           config_list_has(destination, "signals", signal);
+}
+
+bool agent_destination_url(const struct config *destination, const char *signal, struct buffer *out)
+{
+    const char *verbatim = signal_endpoint(destination, signal);
+    const char *base = config_text(destination, "endpoint");
+    if (!wants(destination, signal) || (!verbatim && !base))
+        return false;
+    if (verbatim)
+        return buffer_append_text(out, verbatim);
+    size_t len = strlen(base);
+    while (len > 0 && base[len - 1] == '/')
+        len--;
+    return buffer_append_format(out, "%.*s/v1/%s", (int)len, base, signal);
+}
+
+char *agent_server_url(const struct config *values, const char *path)
+{
+    const char *url = config_text(values, "server.url");
+    if (!url)
+        return NULL;
+    size_t len = strlen(url);
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    return xasprintf("%.*s%s", (int)len, url, path);
+}
+
+/* Adds a problem that stands where `key` of the destination does. */
+static bool PRINTF_LIKE(4, 5)
+    add_problem(struct config_problems *problems, const struct config *section, const char *key,
+                const char *cause, ...)
+{
+    char place[400], text[400];
+    struct error err = {0};
+    va_list args;
+    va_start(args, cause);
+    vsnprintf(text, sizeof text, cause, args);
+    va_end(args);
+    error_set(&err, FAIL_INVALID, "%s: %s", config_place(section, key, place, sizeof place), text);
+    error_remedy(&err, "docs/configuration.md says what each key means");
+    return config_problems_add(problems, &err);
+}
+
+static bool check_endpoints(const struct config *destination, const char *name,
+                            struct config_problems *problems)
+{
+    bool any = false, ok = true;
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        struct buffer url = {.max_bytes = 4096};
+        bool has_url = agent_destination_url(destination, signal_names[i], &url);
+        any = any || has_url;
+        buffer_clear(&url);
+        if (!has_url && config_is_set(destination, "signals") &&
+            wants(destination, signal_names[i]))
+            ok = add_problem(problems, destination, "signals",
+                             "destination '%s' is to take %s but has neither 'endpoint' nor "
+                             "'%s_endpoint'",
+                             name, signal_names[i], signal_names[i]);
+    }
+    if (ok && !any)
+        ok = add_problem(problems, destination, "name",
+                         "destination '%s' has no 'endpoint', 'metrics_endpoint', 'logs_endpoint' "
+                         "or 'traces_endpoint'",
+                         name);
+    return ok;
+}
+
+static bool check_headers(const struct config *destination, const char *name,
+                          struct config_problems *problems)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    bool ok = true;
+    for (size_t i = 0; i < config_map_count(destination, "headers"); i++) {
+        const char *value;
+        const char *header = config_map_at(destination, "headers", i, &value);
+        if (header[0] == '\0' || header[strspn(header, token)] != '\0')
+            ok = add_problem(problems, destination, "headers",
+                             "destination '%s' has a header with the invalid name '%.60s'", name,
+                             header);
+        else if (strpbrk(value, "\r\n"))
+            ok = add_problem(problems, destination, "headers",
+                             "destination '%s': the value of header '%.60s' has a line break", name,
+                             header);
+    }
+    return ok;
+}
+
+static bool check_unique(const struct config *values, size_t index,
+                         struct config_problems *problems)
+{
+    const struct config *destination = config_section_at(values, "destinations", index);
+    const char *name = config_text(destination, "name");
+    for (size_t i = 0; i < index; i++) {
+        const struct config *other = config_section_at(values, "destinations", i);
+        if (strcmp(config_text(other, "name"), name) == 0)
+            return add_problem(problems, destination, "name",
+                               "'destinations[%zu].name' is '%s' like that of 'destinations[%zu]'",
+                               index, name, i);
+    }
+    return true;
+}
+
+bool agent_config_check(const struct config *values, struct config_problems *problems)
+{
+    size_t before = problems->count;
+    size_t count = config_section_count(values, "destinations");
+    for (size_t i = 0; i < count; i++) {
+        const struct config *destination = config_section_at(values, "destinations", i);
+        const char *name = config_text(destination, "name");
+        check_unique(values, i, problems);
+        check_endpoints(destination, name, problems);
+        check_headers(destination, name, problems);
+    }
+    if (count > AGENT_MAX_DESTINATIONS)
+        add_problem(problems, values, "destinations", "'destinations' has %zu entries, most is %d",
+                    count, AGENT_MAX_DESTINATIONS);
+    if (strcmp(config_text(values, "claude.mode"), "direct") == 0 && count != 1)
+        add_problem(problems, values, "claude.mode",
+                    "'claude.mode' is 'direct', which needs exactly one destination, not %zu",
+                    count);
+    return problems->count == before;
+}
+
+/* Reads the file into config->hash and the returned tree. False when there is a problem. */
+static bool read_file(struct agent_config *config, bool must_exist, const struct fs *fs,
+                      struct config_node **tree, struct config_problems *problems)
+{
+    struct buffer text = {.max_bytes = CONFIG_YAML_MAX_BYTES};
+    struct error err = {0};
+    uint8_t digest[SHA256_BYTES];
+
+    config->file_exists = fs_read_file(fs, config->path, &text, &err);
+    bool ok = config->file_exists || (err.kind == FAIL_NOT_FOUND && !must_exist);
+    if (config->file_exists) {
+        *tree = config_yaml_parse(config->path, buffer_bytes(&text), &err);
+        ok = *tree != NULL;
+    } else if (!ok && err.kind == FAIL_NOT_FOUND) {
+        error_remedy(&err, "create it, or name another with --config FILE");
+    }
+    if (!ok)
+        config_problems_add(problems, &err);
+    crypto_sha256(buffer_bytes(&text), digest);
+    crypto_hex(bytes_make(digest, sizeof digest), config->hash);
+    buffer_clear(&text);
+    return ok;
+}
+
+struct agent_config *agent_config_load(const char *root, const char *path, const struct fs *fs,
+                                       struct config_problems *problems)
+{
+    struct agent_config *config = xcalloc(1, sizeof *config);
+    struct config_node *tree = NULL;
+    if (path) {
+        config->path = xstrdup(path);
+    } else {
+        char *dir = platform_config_dir(root);
+        config->path = xasprintf("%s/agent.yaml", dir);
+        free(dir);
+    }
+    if (!read_file(config, path != NULL, fs, &tree, problems))
+        goto failed;
+    struct config_layer layer = {.name = config->path, .tree = tree};
+    config->values = config_create(&agent_config_table, &layer, 1, problems);
+    if (!config->values || !agent_config_check(config->values, problems))
+        goto failed;
+    return config;
+
+failed:
+    agent_config_destroy(config);
+    return NULL;
+}
+
+void agent_config_destroy(struct agent_config *config)
+{
+    if (!config)
+        return;
+    config_destroy(config->values);
+    free(config->path);
+    free(config);
+}
