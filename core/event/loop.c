@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -117,8 +118,19 @@ static struct event_base *make_base(void)
     return base;
 }
 
+/* A peer that went away is an error of one write, not the end of the program. */
+static void ignore_broken_pipes(void)
+{
+#ifdef SIGPIPE
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    if (before != SIG_DFL && before != SIG_ERR)
+        signal(SIGPIPE, before);
+#endif
+}
+
 struct loop *loop_create(struct error *err)
 {
+    ignore_broken_pipes();
     struct loop *loop = xcalloc(1, sizeof *loop);
     pthread_mutex_init(&loop->mutex, NULL);
     loop->wake_read = loop->wake_write = -1;

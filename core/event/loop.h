@@ -23,6 +23,7 @@ enum loop_events { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
 typedef void loop_fd_callback(void *context, int fd, unsigned events);
 typedef void loop_callback(void *context);
 
+/* Also makes the process ignore SIGPIPE, unless it handles it. */
 struct loop *loop_create(struct error *err);
 
 /* Makes the calls still posted, then frees. Watches and timers must be gone. NULL is fine. */
