@@ -62,18 +62,21 @@ bool http_result_retry_after_ms(const struct http_result *result, uint64_t wall_
 typedef void http_done(void *context, const struct http_result *result);
 
 struct http_client *http_client_create(struct loop *loop, struct error *err);
-void http_client_destroy(
-    struct http_client *client); /* cuts what is under way, without callbacks */
+
+/* Cuts what is under way, without callbacks. Not from inside `done`. NULL is fine. */
+void http_client_destroy(struct http_client *client);
 
 /* Starts a transfer; `done` is called once, on the loop's thread, never from inside this call. */
 struct http_transfer *http_client_start(struct http_client *client, const struct http_call *call,
                                         http_done *done, void *context);
 
-/* Ends a transfer without calling `done`. */
+/* Ends a transfer without calling `done`; not for the one whose `done` is running. */
 void http_client_cancel(struct http_transfer *transfer);
 
-/* Blocks. `body` receives the answer's body; `result->body` and `->headers` point into the two
- * buffers. */
+/*
+ * Blocks. `body` receives the answer's body; `result->body`, `->headers` and
+ * `->error` point into the two buffers. A ceiling of 0 is set to the default.
+ */
 void http_client_perform(const struct http_call *call, struct http_result *result,
                          struct buffer *body, struct buffer *headers);
 
