@@ -32,7 +32,7 @@ void json_array_close(struct json_writer *w);
 void json_put_key(struct json_writer *w, const char *key);
 void json_put_key_bytes(struct json_writer *w, struct bytes key);
 void json_put_string(struct json_writer *w, const char *text); /* NULL writes null */
-void json_put_bytes(struct json_writer *w, struct bytes text); /* bad UTF-8 becomes U+FFFD */
+void json_put_bytes(struct json_writer *w, struct bytes text); /* bad UTF-8 and NUL become U+FFFD */
 void json_put_int(struct json_writer *w, int64_t value);
 void json_put_uint(struct json_writer *w, uint64_t value);
 void json_put_double(struct json_writer *w,
@@ -42,6 +42,15 @@ void json_put_null(struct json_writer *w);
 void json_put_raw(struct json_writer *w, struct bytes json); /* one value, already JSON */
 void json_put_time(struct json_writer *w,
                    uint64_t unix_ns); /* RFC 3339 UTC with milliseconds; 0 writes null */
+
+/*
+ * The shortest text that reads back as exactly this double, NUL-terminated;
+ * whole numbers without exponent up to 2^53; "NaN", "Infinity", "-Infinity".
+ * Returns its length.
+ */
+enum { JSON_DOUBLE_BYTES = 32 };
+size_t json_double_text(double value, char out[JSON_DOUBLE_BYTES]);
+
 bool json_writer_ok(const struct json_writer *w);
 
 #endif
