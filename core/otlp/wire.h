@@ -34,7 +34,9 @@ struct wire_reader {
 };
 
 struct wire_reader wire_reader_make(struct bytes message);
-bool wire_next(struct wire_reader *r, struct wire_field *out);
+
+/* The next field; false at the end and when malformed. */
+static inline bool wire_next(struct wire_reader *r, struct wire_field *out);
 
 double wire_double(uint64_t bits);
 int64_t wire_sint(uint64_t zigzag);
@@ -50,5 +52,24 @@ MUST_USE bool wire_put_double(struct buffer *b, uint32_t number, double value);
 size_t wire_varint_len(uint64_t value);
 /* Appends a bare varint: lengths and packed fields. */
 MUST_USE bool wire_append_varint(struct buffer *b, uint64_t value);
+
+/* Every field that the short way below does not take. */
+bool wire_next_any(struct wire_reader *r, struct wire_field *out);
+
+/* Nearly all fields of OTLP are LEN with a tag and a length of one byte each. */
+static inline bool wire_next(struct wire_reader *r, struct wire_field *out)
+{
+    const uint8_t *at = r->at;
+    size_t left = (size_t)(r->end - at);
+    if (left >= 2 && (at[0] & 0x87) == WIRE_LEN && at[0] >= 8 && at[1] < 0x80 &&
+        at[1] <= left - 2) {
+        out->number = (uint32_t)(at[0] >> 3);
+        out->type = WIRE_LEN;
+        out->bytes = bytes_make(at + 2, at[1]);
+        r->at = at + 2 + at[1];
+        return true;
+    }
+    return left > 0 && wire_next_any(r, out);
+}
 
 #endif
