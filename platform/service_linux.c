@@ -1,0 +1,137 @@
+#include "platform/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "platform/fs.h"
+#include "platform/platform.h"
+
+enum { FIRST_PASSED_FD = 3 };
+
+extern char **environ;
+
+void platform_service_notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t len = path ? strlen(path) : 0;
+    if (len < 2 || len >= sizeof to.sun_path || (path[0] != '/' && path[0] != '@'))
+        return;
+    memcpy(to.sun_path, path, len);
+    if (path[0] == '@')
+        to.sun_path[0] = '\0'; /* the abstract namespace */
+
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+    ssize_t sent = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, size);
+    (void)sent; /* a manager that does not listen is not our trouble */
+    close(fd);
+}
+
+static bool is_for_us(const char *pid_variable)
+{
+    const char *pid = getenv(pid_variable);
+    return pid && strtol(pid, NULL, 10) == (long)getpid();
+}
+
+uint64_t platform_service_watchdog_ms(void)
+{
+    const char *usec = getenv("WATCHDOG_USEC");
+    if (!usec || (getenv("WATCHDOG_PID") && !is_for_us("WATCHDOG_PID")))
+        return 0;
+    return strtoull(usec, NULL, 10) / 1000 / 2; /* sd_watchdog_enabled(3) asks for half */
+}
+
+size_t platform_service_sockets(int *fds, size_t max)
+{
+    const char *text = getenv("LISTEN_FDS");
+    long count = text && is_for_us("LISTEN_PID") ? strtol(text, NULL, 10) : 0;
+    size_t found = 0;
+    for (long i = 0; i < count && found < max; i++) {
+        int fd = FIRST_PASSED_FD + (int)i;
+        int listens = 0;
+        socklen_t size = sizeof listens;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens)
+            continue;
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        fds[found++] = fd;
+    }
+    unsetenv("LISTEN_FDS"); /* children must not take them for theirs */
+    unsetenv("LISTEN_PID");
+    return found;
+}
+
+bool platform_machine_id(const char *root, char out[PLATFORM_MACHINE_ID_BYTES], struct error *err)
+{
+    struct buffer text = {.max_bytes = PLATFORM_MACHINE_ID_BYTES - 1};
+    char *path = platform_under_root(root, "/etc/machine-id");
+    bool ok = fs_read_file(&fs_real, path, &text, err);
+    size_t len = 0;
+    while (ok && len < text.len && text.data[len] > ' ')
+        len++;
+    if (ok && len < 16) /* empty or "uninitialized" in an image that never booted */
+        ok = error_set(err, FAIL_NOT_FOUND, "'%s' holds no machine id", path);
+    if (ok) {
+        memcpy(out, text.data, len);
+        out[len] = '\0';
+    }
+    free(path);
+    buffer_clear(&text);
+    return ok;
+}
+
+char *platform_program_dir(void)
+{
+    char path[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (len <= 0)
+        return NULL;
+    path[len] = '\0';
+    char *slash = strrchr(path, '/');
+    return slash ? xstrndup(path, (size_t)(slash - path)) : NULL;
+}
+
+bool platform_child_start(const char *const *argv, struct platform_child *out, struct error *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return error_set_os(err, errno, "cannot make a pipe");
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    pid_t pid = -1;
+    int failure = posix_spawn(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (failure != 0) {
+        close(ends[0]);
+        return error_set_os(err, failure, "cannot run '%s'", argv[0]);
+    }
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    *out = (struct platform_child){.pid = pid, .output_fd = ends[0]};
+    return true;
+}
+
+int platform_child_finish(struct platform_child *child, bool force)
+{
+    int status = 0;
+    if (force)
+        kill(child->pid, SIGKILL);
+    while (waitpid(child->pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
