@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -32,6 +33,15 @@ char *platform_run_dir(const char *root)
 char *platform_claude_managed_dir(const char *root)
 {
     return platform_under_root(root, "/etc/claude-code");
+}
+
+bool platform_cpu_has_crc32c(void)
+{
+#if defined(__aarch64__)
+    return getauxval(AT_HWCAP) & HWCAP_CRC32;
+#else
+    return false;
+#endif
 }
 
 static void read_pretty_name(char *out, size_t size)

@@ -47,6 +47,9 @@ struct platform_os {
 };
 void platform_os(struct platform_os *out);
 
+/* Whether an ARM processor has the CRC-32C instructions; false on others. */
+bool platform_cpu_has_crc32c(void);
+
 /* Who owns the other end of a TCP connection made on this machine. */
 struct platform_socket_owner {
     uint32_t uid;
