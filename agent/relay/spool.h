@@ -87,8 +87,16 @@ struct spool_cursor *spool_cursor_open(struct spool *spool, const char *name, st
 void spool_cursor_close(struct spool_cursor *cursor); /* the saved position stays */
 
 /*
+ * Says which signals (bit 1 << signal; all, unless said) this destination
+ * wants, so that the ledger counts only those as lost to it. Reading still
+ * gives every record.
+ */
+void spool_cursor_signals(struct spool_cursor *cursor, unsigned signals);
+
+/*
  * Reads the next committed record behind the read place and moves it. The
- * record's bytes are in `hold` until its next use. False with err->kind
+ * record's bytes are in `hold` until its next use; FAIL_TOO_LARGE, and the
+ * place stays, when its ceiling is below the record's payload and user. False with err->kind
  * FAIL_NONE when there is nothing more; corrupt records are skipped, quarantined and counted.
  */
 MUST_USE bool spool_cursor_read(struct spool_cursor *cursor, struct buffer *hold,

@@ -1,0 +1,375 @@
+#include "agent/relay/spool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "tests/support/expect.h"
+#include "tests/support/fault_fs.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/temp_dir.h"
+
+enum { DAY_S = 86400 };
+
+static struct fault_fs *disk; /* Check fixtures take no argument */
+static struct fs fs;
+static struct manual_clock now;
+static struct clock watch;
+static struct error err;
+static struct spool_options options;
+static struct spool *spool;
+static struct buffer hold;
+
+static void set_up(void)
+{
+    disk = fault_fs_create(1);
+    fs = fault_fs_table(disk);
+    now = (struct manual_clock){.wall_ns = UINT64_C(1700000000) * NS_PER_S,
+                                .monotonic_ns = 5 * NS_PER_S};
+    watch = manual_clock_table(&now);
+    options = (struct spool_options){.dir = "spool", .max_bytes = MIB, .segment_bytes = 8192};
+    hold = (struct buffer){.max_bytes = 65 * MIB};
+    spool = NULL;
+}
+
+static void tear_down(void)
+{
+    spool_destroy(spool);
+    fault_fs_destroy(disk);
+    buffer_clear(&hold);
+}
+
+static void open_spool(void)
+{
+    spool = spool_create(&options, &fs, &watch, &err);
+    ck_assert_msg(spool != NULL, "%s", err.cause);
+}
+
+static void reopen(void)
+{
+    spool_destroy(spool);
+    open_spool();
+}
+
+/* As kill -9: nothing is written on the way out. */
+static void kill_and_reopen(void)
+{
+    fault_fs_kill(disk);
+    struct spool *dead = spool;
+    open_spool();
+    spool_destroy(dead);
+}
+
+static bool append(const char *text)
+{
+    struct spool_record record = {.received_ns = now.wall_ns,
+                                  .signal = OTLP_METRICS,
+                                  .item_count = 2,
+                                  .user = bytes_make("ann\0ann@x.org", 13),
+                                  .payload = bytes_of(text)};
+    return spool_append(spool, &record, &err);
+}
+
+static void put(const char *text)
+{
+    expect_ok(append(text));
+    expect_ok(spool_commit(spool, &err));
+}
+
+static void put_bytes(size_t len)
+{
+    uint8_t *bytes = xmalloc(len);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)(i * 7);
+    struct spool_record record = {.received_ns = now.wall_ns,
+                                  .signal = OTLP_TRACES,
+                                  .item_count = 1,
+                                  .payload = bytes_make(bytes, len)};
+    expect_ok(spool_append(spool, &record, &err));
+    expect_ok(spool_commit(spool, &err));
+    free(bytes);
+}
+
+static struct spool_cursor *cursor(const char *name)
+{
+    struct spool_cursor *c = spool_cursor_open(spool, name, &err);
+    ck_assert_msg(c != NULL, "%s", err.cause);
+    return c;
+}
+
+static void expect_next(struct spool_cursor *c, const char *text)
+{
+    struct spool_record record;
+    expect_ok(spool_cursor_read(c, &hold, &record, &err));
+    expect_text(record.payload, text);
+}
+
+static void expect_nothing(struct spool_cursor *c)
+{
+    struct spool_record record;
+    ck_assert(!spool_cursor_read(c, &hold, &record, &err));
+    ck_assert_msg(err.kind == FAIL_NONE, "%s", err.cause);
+}
+
+START_TEST(a_record_comes_back_as_it_was_given)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    struct spool_record record;
+    put("payload");
+    expect_ok(spool_cursor_read(c, &hold, &record, &err));
+    expect_text(record.payload, "payload");
+    ck_assert(bytes_equal(record.user, bytes_make("ann\0ann@x.org", 13)));
+    ck_assert_uint_eq(record.sequence, 1);
+    ck_assert_uint_eq(record.item_count, 2);
+    ck_assert_uint_eq(record.received_ns, now.wall_ns);
+    ck_assert_int_eq(record.signal, OTLP_METRICS);
+    expect_nothing(c);
+}
+END_TEST
+
+START_TEST(only_what_is_committed_is_read)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    expect_ok(append("one"));
+    expect_nothing(c);
+    expect_ok(spool_commit(spool, &err));
+    expect_next(c, "one");
+}
+END_TEST
+
+START_TEST(a_commit_is_one_sync_and_few_writes)
+{
+    open_spool();
+    put("first makes the segment");
+    uint64_t syncs = fault_fs_sync_count(disk), writes = fault_fs_write_count(disk);
+    for (int i = 0; i < 50; i++)
+        expect_ok(append("more"));
+    expect_ok(spool_commit(spool, &err));
+    ck_assert_uint_eq(fault_fs_sync_count(disk) - syncs, 1);
+    ck_assert_uint_eq(fault_fs_write_count(disk) - writes, 1);
+}
+END_TEST
+
+START_TEST(records_survive_a_restart_and_go_on_where_the_position_stands)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    char text[32];
+    for (int i = 0; i < 300; i++) { /* over several segments */
+        snprintf(text, sizeof text, "record %d", i);
+        put(text);
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "record %d", i);
+        expect_next(c, text);
+    }
+    expect_ok(spool_cursor_done(c, 100, &err));
+    ck_assert_uint_eq(spool_cursor_backlog(c), 200);
+    expect_ok(spool_save_positions(spool, &err));
+    reopen();
+    c = cursor("central");
+    ck_assert_uint_eq(spool_cursor_position(c), 100);
+    ck_assert_uint_eq(spool_cursor_backlog(c), 200);
+    for (int i = 100; i < 300; i++) {
+        snprintf(text, sizeof text, "record %d", i);
+        expect_next(c, text);
+    }
+    expect_nothing(c);
+    put("after");
+    expect_next(c, "after");
+}
+END_TEST
+
+START_TEST(a_record_larger_than_a_segment_gets_one_of_its_own)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    put("before");
+    put_bytes(300000);
+    put("after");
+    reopen();
+    c = cursor("central");
+    struct spool_record record;
+    expect_next(c, "before");
+    expect_ok(spool_cursor_read(c, &hold, &record, &err));
+    ck_assert_uint_eq(record.payload.len, 300000);
+    for (size_t i = 0; i < 300000; i++)
+        ck_assert_uint_eq(record.payload.data[i], (uint8_t)(i * 7));
+    expect_next(c, "after");
+    expect_nothing(c);
+}
+END_TEST
+
+START_TEST(seek_reads_again_but_not_before_the_position)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    put("one");
+    put("two");
+    put("three");
+    expect_next(c, "one");
+    expect_next(c, "two");
+    expect_next(c, "three");
+    expect_ok(spool_cursor_done(c, 1, &err));
+    spool_cursor_seek(c, 0);
+    expect_next(c, "two");
+    spool_cursor_seek(c, 2);
+    expect_next(c, "three");
+    expect_nothing(c);
+}
+END_TEST
+
+START_TEST(a_second_opener_is_refused_with_a_remedy)
+{
+    open_spool();
+    struct spool *second = spool_create(&options, &fs, &watch, &err);
+    ck_assert_ptr_null(second);
+    ck_assert_int_eq(err.kind, FAIL_BUSY);
+    ck_assert_ptr_nonnull(strstr(err.remedy, "relay.spool.path"));
+}
+END_TEST
+
+START_TEST(sequences_are_never_used_again_even_when_the_tail_is_lost)
+{
+    open_spool();
+    for (int i = 0; i < 10; i++)
+        put("x");
+    uint64_t last = spool_last_sequence(spool);
+    fault_fs_cut(disk, fault_fs_find(disk, ".seg", 0), 300);
+    kill_and_reopen();
+    struct spool_record record = {.payload = bytes_of("new")};
+    expect_ok(spool_append(spool, &record, &err));
+    expect_ok(spool_commit(spool, &err));
+    ck_assert_uint_gt(record.sequence, last);
+}
+END_TEST
+
+START_TEST(the_stream_keeps_its_name_when_its_file_is_lost)
+{
+    open_spool();
+    put("one");
+    char *name = xstrdup(spool_stream_id(spool));
+    ck_assert_uint_eq(strlen(name), 36);
+    reopen();
+    ck_assert_str_eq(spool_stream_id(spool), name);
+    spool_destroy(spool);
+    expect_ok(fs.remove(disk, "spool/stream", &err));
+    open_spool();
+    ck_assert_str_eq(spool_stream_id(spool), name);
+    free(name);
+}
+END_TEST
+
+START_TEST(delivered_segments_are_reused_and_their_space_given_back)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    struct spool_record record;
+    for (int i = 0; i < 2000; i++) { /* about 20 segments' worth */
+        put("some telemetry of moderate size, so that segments fill");
+        expect_ok(spool_cursor_read(c, &hold, &record, &err));
+        expect_ok(spool_cursor_done(c, record.sequence, &err));
+    }
+    ck_assert_uint_le(fault_fs_bytes(disk), 4 * 8192);
+    for (int i = 0; i < 500; i++)
+        put("backlog");
+    ck_assert_uint_gt(fault_fs_bytes(disk), 4 * 8192);
+    while (spool_cursor_read(c, &hold, &record, &err))
+        expect_text(record.payload, "backlog");
+    expect_ok(spool_cursor_done(c, spool_last_sequence(spool), &err));
+    expect_ok(spool_maintain(spool, &err));
+    ck_assert_uint_le(fault_fs_bytes(disk), 3 * 8192);
+}
+END_TEST
+
+START_TEST(a_failed_sync_acknowledges_nothing_and_the_next_append_starts_anew)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    put("kept");
+    expect_ok(append("lost"));
+    fault_fs_fail_syncs(disk, 1);
+    expect_fail(spool_commit(spool, &err), FAIL_IO);
+    expect_next(c, "kept");
+    expect_nothing(c);
+    put("new");
+    expect_next(c, "new");
+    kill_and_reopen();
+    c = cursor("central");
+    expect_next(c, "kept");
+    expect_next(c, "new");
+    expect_nothing(c);
+}
+END_TEST
+
+START_TEST(two_destinations_read_for_themselves)
+{
+    open_spool();
+    struct spool_cursor *a = cursor("a"), *b = cursor("b");
+    put("one");
+    put("two");
+    expect_next(a, "one");
+    expect_next(a, "two");
+    expect_ok(spool_cursor_done(a, 2, &err));
+    expect_next(b, "one");
+    ck_assert_uint_eq(spool_cursor_backlog(b), 2);
+    ck_assert_uint_eq(spool_cursor_backlog(a), 0);
+    struct spool_state state;
+    spool_state(spool, &state);
+    ck_assert_uint_eq(state.records, 2);
+    ck_assert_uint_eq(state.oldest_ns, now.wall_ns);
+    ck_assert_uint_eq(state.received_total[OTLP_METRICS], 4);
+}
+END_TEST
+
+START_TEST(works_on_the_real_disk)
+{
+    char *dir = temp_dir_make();
+    options.dir = dir;
+    options.segment_bytes = 0;
+    options.max_bytes = 1024 * MIB;
+    fs = fs_real;
+    for (int round = 0; round < 3; round++) {
+        open_spool();
+        struct spool_cursor *c = cursor("central");
+        put("one");
+        put_bytes(9 * MIB);
+        struct spool_record record;
+        expect_next(c, "one");
+        expect_ok(spool_cursor_read(c, &hold, &record, &err));
+        ck_assert_uint_eq(record.payload.len, 9 * MIB);
+        expect_ok(spool_cursor_done(c, record.sequence, &err));
+        expect_nothing(c);
+        expect_ok(spool_maintain(spool, &err));
+        ck_assert_ptr_null(spool_create(&options, &fs, &watch, &err));
+        spool_destroy(spool);
+        spool = NULL;
+    }
+    temp_dir_remove(dir);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("spool");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, a_record_comes_back_as_it_was_given);
+    tcase_add_test(tests, only_what_is_committed_is_read);
+    tcase_add_test(tests, a_commit_is_one_sync_and_few_writes);
+    tcase_add_test(tests, records_survive_a_restart_and_go_on_where_the_position_stands);
+    tcase_add_test(tests, a_record_larger_than_a_segment_gets_one_of_its_own);
+    tcase_add_test(tests, seek_reads_again_but_not_before_the_position);
+    tcase_add_test(tests, a_second_opener_is_refused_with_a_remedy);
+    tcase_add_test(tests, sequences_are_never_used_again_even_when_the_tail_is_lost);
+    tcase_add_test(tests, the_stream_keeps_its_name_when_its_file_is_lost);
+    tcase_add_test(tests, delivered_segments_are_reused_and_their_space_given_back);
+    tcase_add_test(tests, a_failed_sync_acknowledges_nothing_and_the_next_append_starts_anew);
+    tcase_add_test(tests, two_destinations_read_for_themselves);
+    tcase_add_test(tests, works_on_the_real_disk);
+    suite_add_tcase(suite, tests);
+    return expect_run(suite);
+}
