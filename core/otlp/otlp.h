@@ -64,8 +64,8 @@ bool otlp_attributes_next(struct otlp_attribute_reader *reader, struct otlp_attr
 bool otlp_attributes_find(struct otlp_attributes attributes, const char *key,
                           struct otlp_value *out);
 
-/* Numbers arrive as int, double or string ("120", "0.5"): all three count. False when it is no
- * number. */
+/* Numbers arrive as int, double or string ("120", "0.5"): all three count. As an integer a fraction
+ * is rounded. False, and `out` untouched, when it is no finite number in range. */
 bool otlp_value_as_int(const struct otlp_value *value, int64_t *out);
 bool otlp_value_as_double(const struct otlp_value *value, double *out);
 /* true/false, "true"/"false", 1/0. */
@@ -156,9 +156,10 @@ typedef bool otlp_span_visit(void *context, const struct otlp_span *span);
 typedef bool otlp_point_visit(void *context, const struct otlp_point *point);
 
 /*
- * Visits every record of an Export…ServiceRequest. FAIL_INVALID when the
- * request is malformed anywhere: callers that keep rows check first with
- * otlp_check(), so that a bad request leaves no part behind.
+ * Visits every record of an Export…ServiceRequest. FAIL_INVALID when what it
+ * reads is malformed, but attributes are left to their readers: callers that
+ * keep rows check first with otlp_check(), so that a bad request leaves no
+ * part behind.
  */
 MUST_USE bool otlp_walk_logs(struct bytes request, otlp_log_visit *visit, void *context,
                              struct error *err);

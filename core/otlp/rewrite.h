@@ -15,18 +15,20 @@ struct otlp_stamp {
 };
 
 struct otlp_rewrite {
-    /* Set on every resource: what the payload says under these keys is removed, at the
-     * resource and at every record, so that nobody can claim another's identity. */
+    /* Set on every resource: what the payload says under these keys is removed wherever
+     * attributes stand, so that nobody can claim another's identity. */
     const struct otlp_stamp *stamps;
     size_t stamp_count;
 
-    /* Removed wherever attributes stand: resource, scope, record, span event, link, data
-     * point, exemplar. Exact keys. */
+    /* Removed wherever attributes stand: resource, scope, record, span event, link, metric,
+     * data point, exemplar; not inside an attribute's own map. Exact keys. */
     const char *const *drop_keys;
     size_t drop_count;
 };
 
-/* Appends the changed request to `out`. With nothing to do it copies. */
+/* Appends the changed request to `out`. With nothing to do it copies. FAIL_INVALID when what it
+ * reads is malformed (it does not read values: otlp_check() does), FAIL_TOO_LARGE past out's
+ * ceiling; both leave `out` as it was. */
 MUST_USE bool otlp_rewrite_request(enum otlp_signal signal, struct bytes request,
                                    const struct otlp_rewrite *rewrite, struct buffer *out,
                                    struct error *err);
@@ -34,7 +36,8 @@ MUST_USE bool otlp_rewrite_request(enum otlp_signal signal, struct bytes request
 /*
  * Splits a request in two of about equal record counts, for bisecting what a
  * destination refuses: appends the first half to `first`, the rest to `second`.
- * False (FAIL_INVALID) when there is only one record, or the request is malformed.
+ * False (FAIL_INVALID) when there is only one record, or the request is malformed; then both
+ * are left as they were.
  */
 MUST_USE bool otlp_split_request(enum otlp_signal signal, struct bytes request,
                                  struct buffer *first, struct buffer *second, struct error *err);

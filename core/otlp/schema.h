@@ -79,6 +79,7 @@ struct schema_field {
 struct schema_message {
     const char *name;
     bool is_record;                                   /* a log record, span or data point */
+    bool holds_records;                               /* at some level below */
     bool has_attributes;                              /* KeyValue below, except inside values */
     struct schema_field fields[SCHEMA_FIELD_NUMBERS]; /* by number */
 };
