@@ -8,13 +8,10 @@
 
 enum { READ_STEP_BYTES = 64 * 1024 };
 
-bool fs_read_file(const struct fs *fs, const char *path, struct buffer *out, struct error *err)
+bool fs_read_open_file(const struct fs *fs, struct fs_file *file, const char *path,
+                       struct buffer *out, struct error *err)
 {
     buffer_reset(out);
-    struct fs_file *file = fs->open(fs->disk, path, FS_READ, 0, err);
-    if (!file)
-        return false;
-
     bool ok = false;
     for (;;) {
         size_t room = out->max_bytes - out->len;
@@ -42,9 +39,19 @@ bool fs_read_file(const struct fs *fs, const char *path, struct buffer *out, str
             break;
         }
     }
-    fs->close(fs->disk, file);
     if (!ok)
         buffer_reset(out);
+    return ok;
+}
+
+bool fs_read_file(const struct fs *fs, const char *path, struct buffer *out, struct error *err)
+{
+    buffer_reset(out);
+    struct fs_file *file = fs->open(fs->disk, path, FS_READ, 0, err);
+    if (!file)
+        return false;
+    bool ok = fs_read_open_file(fs, file, path, out, err);
+    fs->close(fs->disk, file);
     return ok;
 }
 

@@ -20,7 +20,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-struct fs_file; /* opaque; each disk defines its own */
+struct fs_file;   /* opaque; each disk defines its own */
+struct fs_folder; /* opaque: a directory held open, whatever its name becomes */
 
 enum fs_open {
     FS_READ = 1,      /* existing file, read only */
@@ -35,6 +36,21 @@ struct fs_stat {
     uint32_t mode; /* POSIX permission bits; 0 where the system has none */
     bool is_directory;
     bool is_symlink; /* the name itself; stat() does not follow */
+    bool is_regular;
+    uint32_t uid, gid; /* 0 where the system has none */
+    uint32_t links;    /* names this file has */
+};
+
+/*
+ * A file in a place where somebody without our rights may move things about: a
+ * user's home. Walked one name at a time from `base`, each folder held open.
+ */
+struct fs_place {
+    const char *base; /* trusted as it is: the --root, "/" */
+    const char *home; /* below base; links on the way to it count only when root's */
+    const char *path; /* below home, e.g. ".claude/settings.json" */
+    uint32_t uid;     /* who owns home; 0: links in it that are root's may lead anywhere */
+    uint32_t gid;     /* whose members may write to its folders */
 };
 
 /* `name` is the entry without its directory, borrowed for the call. Return false to stop. */
@@ -74,8 +90,41 @@ struct fs {
                      struct error *err); /* exists: fine */
     bool (*sync_dir)(void *disk, const char *dir, struct error *err);
     bool (*stat)(void *disk, const char *path, struct fs_stat *out, struct error *err);
+    /* What the symbolic link `path` says, in `target` (the caller frees). */
+    bool (*read_link)(void *disk, const char *path, char **target, struct error *err);
     bool (*list)(void *disk, const char *dir, fs_visit *visit, void *context, struct error *err);
     bool (*free_bytes)(void *disk, const char *path, uint64_t *out, struct error *err);
+
+    /*
+     * Opens the folder that holds the file of `place`, links followed, and gives the file's last
+     * name in `name` (the caller frees). FAIL_DENIED when the way leads out of home by a link, or
+     * through a folder that someone other than root, this process and place->uid may write to.
+     * FAIL_NOT_FOUND when a folder on the way is missing. The names below are entries of `folder`,
+     * and links are never followed.
+     */
+    struct fs_folder *(*folder_open)(void *disk, const struct fs_place *place, char **name,
+                                     struct error *err);
+    void (*folder_close)(void *disk, struct fs_folder *folder); /* NULL is fine */
+    bool (*folder_make)(void *disk, struct fs_folder *folder, const char *name, uint32_t mode,
+                        struct error *err); /* FAIL_BUSY when it exists */
+    bool (*folder_own)(void *disk, struct fs_folder *folder, const char *name, uint32_t uid,
+                       uint32_t gid, struct error *err); /* a folder's owner */
+    /* As open(); FAIL_DENIED for anything that is not a regular file. */
+    struct fs_file *(*folder_file)(void *disk, struct fs_folder *folder, const char *name,
+                                   unsigned how, uint32_t mode, struct error *err);
+    bool (*folder_rename)(void *disk, struct fs_folder *folder, const char *from, const char *to,
+                          struct error *err);
+    bool (*folder_remove)(void *disk, struct fs_folder *folder, const char *name,
+                          struct error *err); /* a file, or a folder that is empty */
+    bool (*folder_sync)(void *disk, struct fs_folder *folder, struct error *err);
+
+    bool (*file_stat)(void *disk, struct fs_file *file, struct fs_stat *out, struct error *err);
+    bool (*file_own)(void *disk, struct fs_file *file, uint32_t uid, uint32_t gid, uint32_t mode,
+                     struct error *err);
+    /* Gives `to` the extended attributes of `from`, access lists included, as far as the disk and
+     * our rights allow. */
+    bool (*file_copy_attributes)(void *disk, struct fs_file *from, struct fs_file *to,
+                                 struct error *err);
 };
 
 extern const struct fs fs_real;
@@ -90,6 +139,10 @@ MUST_USE bool fs_read_file(const struct fs *fs, const char *path, struct buffer 
  */
 MUST_USE bool fs_replace_file(const struct fs *fs, const char *path, struct bytes content,
                               uint32_t mode, struct error *err);
+
+/* The rest of a file of folder_file(), as fs_read_file. */
+MUST_USE bool fs_read_open_file(const struct fs *fs, struct fs_file *file, const char *path,
+                                struct buffer *out, struct error *err);
 
 /* make_dir for every missing folder of `path`. */
 MUST_USE bool fs_make_dirs(const struct fs *fs, const char *path, uint32_t mode, struct error *err);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -13,17 +14,14 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-
-struct fs_file {
-    int fd;
-    char *path; /* for messages */
-};
+#include "platform/fs_posix.h"
 
 static struct fs_file *real_open(void *disk, const char *path, unsigned how, uint32_t mode,
                                  struct error *err)
 {
     (void)disk;
-    int flags = O_CLOEXEC | (how & FS_WRITE ? O_RDWR : O_RDONLY);
+    /* O_NONBLOCK changes nothing for files; a FIFO in a file's place would hold us up for ever. */
+    int flags = O_CLOEXEC | (how & FS_WRITE ? O_RDWR : O_RDONLY | O_NONBLOCK);
     if (how & FS_CREATE)
         flags |= O_CREAT;
     if (how & FS_EXCLUSIVE)
@@ -33,6 +31,11 @@ static struct fs_file *real_open(void *disk, const char *path, unsigned how, uin
         error_set_os(err, errno, "cannot open '%s'", path);
         return NULL;
     }
+    return posix_file_of(fd, path);
+}
+
+struct fs_file *posix_file_of(int fd, const char *path)
+{
     struct fs_file *file = xcalloc(1, sizeof *file);
     file->fd = fd;
     file->path = xstrdup(path);
@@ -177,24 +180,44 @@ static bool real_sync_dir(void *disk, const char *dir, struct error *err)
     return true;
 }
 
+void posix_fill_stat(const struct stat *info, struct fs_stat *out)
+{
+#if defined(__APPLE__)
+    struct timespec modified = info->st_mtimespec;
+#else
+    struct timespec modified = info->st_mtim;
+#endif
+    *out = (struct fs_stat){
+        .size_bytes = (uint64_t)info->st_size,
+        .modified_ns = (uint64_t)modified.tv_sec * NS_PER_S + (uint64_t)modified.tv_nsec,
+        .mode = (uint32_t)info->st_mode & 07777,
+        .is_directory = S_ISDIR(info->st_mode),
+        .is_symlink = S_ISLNK(info->st_mode),
+        .is_regular = S_ISREG(info->st_mode),
+        .uid = (uint32_t)info->st_uid,
+        .gid = (uint32_t)info->st_gid,
+        .links = (uint32_t)info->st_nlink,
+    };
+}
+
 static bool real_stat(void *disk, const char *path, struct fs_stat *out, struct error *err)
 {
     (void)disk;
     struct stat info;
     if (lstat(path, &info) != 0)
         return error_set_os(err, errno, "cannot look at '%s'", path);
-#if defined(__APPLE__)
-    struct timespec modified = info.st_mtimespec;
-#else
-    struct timespec modified = info.st_mtim;
-#endif
-    *out = (struct fs_stat){
-        .size_bytes = (uint64_t)info.st_size,
-        .modified_ns = (uint64_t)modified.tv_sec * NS_PER_S + (uint64_t)modified.tv_nsec,
-        .mode = (uint32_t)info.st_mode & 07777,
-        .is_directory = S_ISDIR(info.st_mode),
-        .is_symlink = S_ISLNK(info.st_mode),
-    };
+    posix_fill_stat(&info, out);
+    return true;
+}
+
+static bool real_read_link(void *disk, const char *path, char **target, struct error *err)
+{
+    (void)disk;
+    char text[PATH_MAX];
+    ssize_t len = readlink(path, text, sizeof text);
+    if (len < 0 || (size_t)len == sizeof text)
+        return error_set_os(err, len < 0 ? errno : ENAMETOOLONG, "cannot read the link '%s'", path);
+    *target = xstrndup(text, (size_t)len);
     return true;
 }
 
@@ -244,6 +267,18 @@ const struct fs fs_real = {
     .make_dir = real_make_dir,
     .sync_dir = real_sync_dir,
     .stat = real_stat,
+    .read_link = real_read_link,
     .list = real_list,
     .free_bytes = real_free_bytes,
+    .folder_open = posix_folder_open,
+    .folder_close = posix_folder_close,
+    .folder_make = posix_folder_make,
+    .folder_own = posix_folder_own,
+    .folder_file = posix_folder_file,
+    .folder_rename = posix_folder_rename,
+    .folder_remove = posix_folder_remove,
+    .folder_sync = posix_folder_sync,
+    .file_stat = posix_file_stat,
+    .file_own = posix_file_own,
+    .file_copy_attributes = posix_file_copy_attributes,
 };
