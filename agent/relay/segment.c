@@ -152,21 +152,31 @@ void segment_walk_clear(struct segment_walk *w)
     w->window_len = 0;
 }
 
-/* Reads page by page; what the disk refuses reads as zero and so fails its checksum. */
-static void read_what_can_be_read(struct segment_walk *w, uint64_t offset, uint8_t *into,
+/*
+ * Reads page by page; what the disk refuses reads as zero and so fails its
+ * checksum. False when it answers nothing at all: then it is the disk, and
+ * not a page, that is gone, and the records may come back.
+ */
+static bool read_what_can_be_read(struct segment_walk *w, uint64_t offset, uint8_t *into,
                                   size_t len)
 {
+    uint8_t probe;
+    size_t ignored_len;
+    struct error ignored;
+    bool answers = w->fs->read_at(w->fs->disk, w->file, 0, &probe, 1, &ignored_len, &ignored);
     memset(into, 0, len);
     for (size_t at = 0; at < len;) {
         size_t step = PAGE_BYTES - (size_t)((offset + at) % PAGE_BYTES);
         if (step > len - at)
             step = len - at;
         size_t got;
-        struct error ignored;
-        if (!w->fs->read_at(w->fs->disk, w->file, offset + at, into + at, step, &got, &ignored))
+        if (w->fs->read_at(w->fs->disk, w->file, offset + at, into + at, step, &got, &ignored))
+            answers = true;
+        else
             memset(into + at, 0, step);
         at += step;
     }
+    return answers;
 }
 
 static bool read_patiently(struct segment_walk *w, uint64_t offset, uint8_t *into, size_t len,
@@ -174,9 +184,8 @@ static bool read_patiently(struct segment_walk *w, uint64_t offset, uint8_t *int
 {
     if (w->fs->read_at(w->fs->disk, w->file, offset, into, len, got, err))
         return true;
-    if (++w->failures < PATIENCE)
+    if (++w->failures < PATIENCE || !read_what_can_be_read(w, offset, into, len))
         return false;
-    read_what_can_be_read(w, offset, into, len);
     *got = len;
     return true;
 }

@@ -172,7 +172,7 @@ static bool seal_active(struct spool *s, struct error *err)
 
     pthread_mutex_lock(&s->mutex);
     struct segment *g = &s->segments[s->segment_count - 1];
-    g->last_sequence = s->appended;
+    g->last_sequence = s->newest;
     g->end = s->out_offset;
     g->newest_ns = s->appended_ns;
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
@@ -231,6 +231,10 @@ bool spool_append(struct spool *s, struct spool_record *record, struct error *er
         (unsigned)record->signal >= OTLP_SIGNAL_COUNT)
         return error_set(err, FAIL_TOO_LARGE, "a record of %zu bytes does not fit the spool",
                          record->payload.len);
+    if (s->group_failed) { /* until commit has said so to those who wait */
+        *err = s->group_error;
+        return error_wrap(err, "cannot spool %zu bytes", record->payload.len);
+    }
     uint64_t size = SEGMENT_RECORD_BYTES + (uint64_t)record->user.len + record->payload.len;
     if (!reserve(s, err) || !make_place(s, size, err))
         return error_wrap(err, "cannot spool %zu bytes", record->payload.len);
@@ -256,6 +260,7 @@ bool spool_append(struct spool *s, struct spool_record *record, struct error *er
         fail_group(s, err);
         return error_wrap(err, "cannot spool %zu bytes", record->payload.len);
     }
+    s->newest = r.sequence;
     s->appended_ns = record->received_ns;
     s->written.records++;
     s->written.items[r.signal] += r.item_count;
@@ -268,7 +273,7 @@ static void publish(struct spool *s)
     pthread_mutex_lock(&s->mutex);
     struct segment *g = s->segment_count > 0 ? &s->segments[s->segment_count - 1] : NULL;
     if (s->active && g) {
-        g->last_sequence = s->appended;
+        g->last_sequence = s->newest;
         g->end = s->out_offset;
         g->newest_ns = s->appended_ns;
         for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
@@ -276,7 +281,7 @@ static void publish(struct spool *s)
     }
     s->appends += s->written.records - s->totals.records;
     s->totals = s->written;
-    s->committed = s->appended;
+    s->committed = s->newest;
     s->committed_end = g ? g->end : 0;
     s->commits++;
     void (*wake)(void *) = s->wake;

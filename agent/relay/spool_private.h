@@ -77,7 +77,8 @@ struct spool {
     struct segment shape;   /* of that segment, as it was made */
     struct buffer out;      /* bytes of it not yet written */
     uint64_t out_offset;
-    uint64_t appended; /* the newest sequence written or in `out` */
+    uint64_t appended; /* the newest sequence used up */
+    uint64_t newest;   /* the newest record written or in `out` */
     uint64_t appended_ns;
     struct totals written; /* with the uncommitted */
     uint64_t reserved;     /* sequences up to here may have been used: durable */

@@ -306,6 +306,7 @@ static void number_on(struct recovery *r, bool found)
     if (r->marked.records > s->totals.records)
         s->totals = r->marked;
     s->written = s->totals;
+    s->newest = s->committed;
     s->appended = s->committed > s->reserved ? s->committed : s->reserved;
     if (!found && s->segment_count > 0)
         s->appended += NUMBERING_JUMP;

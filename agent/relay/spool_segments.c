@@ -491,6 +491,7 @@ void segments_abandon(struct spool *s)
 {
     struct error ignored;
     s->written = s->totals;
+    s->newest = s->committed;
     while (s->segment_count > 0) {
         struct segment *g = &s->segments[s->segment_count - 1];
         if (g->first_sequence > s->committed) {
