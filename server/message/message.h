@@ -37,7 +37,7 @@ enum message_type {
 const char *message_type_name(enum message_type type);
 bool message_type_of_name(struct bytes name, enum message_type *out);
 
-enum { MESSAGE_KEY_BYTES = 16 };
+enum { MESSAGE_KEY_BYTES = 16, MESSAGE_WEAK_JOIN_MS = 1000 };
 
 enum message_success { MESSAGE_SUCCESS_UNKNOWN = -1, MESSAGE_FAILED = 0, MESSAGE_SUCCEEDED = 1 };
 
@@ -70,6 +70,8 @@ struct message {
      * finds the row. 0: nothing, only `key` identifies it.
      */
     uint64_t join_hash;
+    bool join_weak; /* join_hash is a guess that several rows may share: joins an event and a span
+                       that ended within MESSAGE_WEAK_JOIN_MS of each other, the nearest first */
     uint64_t parent_join_hash; /* join_hash of the generation that asked for this; 0: none */
 
     enum message_type type;
@@ -99,6 +101,12 @@ struct message {
     uint32_t event_fields;
     uint32_t event_metadata_keys;
 };
+
+/* When it was over: an event's time, a span's start and duration. */
+uint64_t message_end_ns(const struct message *message);
+
+/* Sets event_fields of a message made from one event. */
+void message_note_event(struct message *message);
 
 /*
  * Two records of one request id or tool use id become one row: fills `out` from both, the
