@@ -32,8 +32,10 @@ bool message_key_of_id(struct bytes id, uint8_t key[MESSAGE_KEY_BYTES]);
 /* The rows of one request, stored all or none. Borrowed for the call. */
 struct message_batch {
     int64_t system_id;
+    struct bytes system; /* its name, for FIELD_SYSTEM; may be empty when it was given before */
     int64_t token_id;
     int retention_days; /* 0: for ever */
+    uint64_t received_ns;
 
     /* Exactly once for our relay: what X-Batch-* said. stream empty: no relay. */
     struct bytes stream; /* UUID text */

@@ -1,0 +1,57 @@
+/*
+ * SQL from a query: every name comes from the tables in sqlite_where.c, every
+ * value is bound. Private to the sqlite files.
+ */
+#ifndef SERVER_STORE_SQLITE_WHERE_H
+#define SERVER_STORE_SQLITE_WHERE_H
+
+#include "base/arena.h"
+#include "server/store/messages.h"
+#include "server/store/sqlite_db.h"
+
+enum { WHERE_BINDS_MAX = 1000 };
+
+struct where_value {
+    enum { BIND_INT, BIND_TEXT, BIND_BLOB } kind;
+    int64_t number;
+    struct bytes bytes;
+};
+
+struct where {
+    struct buffer sql;
+    struct where_value *values;
+    size_t value_count;
+    struct arena arena; /* of blobs made here */
+    bool failed;
+};
+
+/* Which table the conditions are for. Both are called `m`. */
+enum where_table { WHERE_MESSAGES, WHERE_ROLLUP };
+
+void where_init(struct where *where);
+void where_clear(struct where *where);
+void where_text(struct where *where, const char *sql);
+void where_bind_int(struct where *where, int64_t number);
+void where_bind_text(struct where *where, struct bytes text);
+void where_bind_blob(struct where *where, struct bytes blob); /* copied */
+
+/* " WHERE 1 AND ..." of filters and times. FAIL_INVALID for a value no row can have. */
+bool where_add_query(struct where *where, const struct message_query *query, enum where_table table,
+                     struct error *err);
+
+/* The expression that tells a field's values apart, cheap to group by, and the one that shows such
+ * a value (in the column `alias`) as text. Absent is NULL. */
+void where_field_key(struct where *where, enum message_field field, struct bytes metadata_key);
+void where_field_shown(struct where *where, enum message_field field, const char *alias);
+
+/* The expression of a field as a number. False when it is none. */
+bool where_field_number(struct where *where, enum message_field field, struct bytes metadata_key);
+
+/* Whether sums of the daily rollup can answer for a field (as filter, group or sum). */
+bool where_field_in_rollup(enum message_field field);
+
+bool where_ok(const struct where *where, struct error *err);
+const char *where_sql(struct where *where);
+void where_bind(const struct where *where, sqlite3_stmt *statement);
+
+#endif
