@@ -54,27 +54,30 @@ static bool check_packed(const struct wire_field *field, enum schema_kind kind)
 }
 
 /*
- * The form nearly every attribute has: key, then a value that is a string or a
+ * The form nearly every attribute has: key, then a value that is one string or
  * number, lengths in one byte, nothing else. False says only "look closer".
  */
-static bool is_plain_attribute(struct bytes message)
+static inline bool is_plain_attribute(struct bytes message)
 {
     const uint8_t *at = message.data;
     size_t len = message.len;
-    if (len < 6 || len > 127 || at[0] != 0x0a || at[1] >= 0x80)
+    if (len < 6 || len > 127 || at[0] != 0x0a || (size_t)at[1] + 6 > len)
         return false;
-    size_t value_at = 2 + (size_t)at[1];
-    if (value_at + 4 > len || at[value_at] != 0x12 || at[value_at + 1] != len - value_at - 2)
+    const uint8_t *value = at + 2 + at[1];
+    size_t value_len = len - at[1] - 4;
+    if (value[0] != 0x12 || value[1] != value_len)
         return false;
-    const uint8_t *value = at + value_at + 2;
-    size_t value_len = len - value_at - 2;
+    value += 2;
     switch (value[0]) {
     case 0x0a: /* string */
         return value[1] == value_len - 2;
-    case 0x10: /* bool, int: of one byte */
+    case 0x10: /* bool, int */
     case 0x18:
-        return value_len == 2 && value[1] < 0x80;
-    case 0x21: /* double */
+        for (size_t i = 1; i + 1 < value_len; i++)
+            if (value[i] < 0x80)
+                return false;
+        return value[value_len - 1] < 0x80 && value_len <= 10; /* the longest: look closer */
+    case 0x21:                                                 /* double */
         return value_len == 9;
     default:
         return false;
@@ -86,8 +89,6 @@ static bool check_message(struct check *c, enum schema_id id, struct bytes bytes
 static bool check_child(struct check *c, const struct schema_message *parent, enum schema_id id,
                         struct bytes bytes, unsigned depth)
 {
-    if (id == SCHEMA_KEY_VALUE && is_plain_attribute(bytes))
-        return true;
     if (id == SCHEMA_ARRAY_VALUE || id == SCHEMA_KEY_VALUE_LIST) {
         if (depth == OTLP_MAX_DEPTH)
             return fail(c, parent, bytes.data, "values nested too deeply");
@@ -111,6 +112,9 @@ static bool check_message(struct check *c, enum schema_id id, struct bytes bytes
         const struct schema_field *known = &message->fields[field.number];
         enum schema_kind kind = (enum schema_kind)known->kind;
         if (kind == SCHEMA_UNKNOWN)
+            continue;
+        if (field.type == WIRE_LEN && kind == SCHEMA_MESSAGE &&
+            known->message == SCHEMA_KEY_VALUE && is_plain_attribute(field.bytes))
             continue;
         if (field.type != wire_type_of(kind)) {
             if (!known->repeated || field.type != WIRE_LEN || !check_packed(&field, kind))

@@ -38,6 +38,18 @@ static bool key_set_has(const struct key_set *set, struct bytes key)
     return false;
 }
 
+/* The form nearly every attribute has: one key and one value, the key's length in one byte. */
+static inline bool read_only_key(struct bytes attribute, struct bytes *out)
+{
+    const uint8_t *at = attribute.data;
+    size_t len = attribute.len;
+    if (len < 4 || len > 127 || at[0] != 0x0a || (size_t)at[1] + 4 > len)
+        return false;
+    const uint8_t *value = at + 2 + at[1];
+    *out = bytes_make(at + 2, at[1]);
+    return value[0] == 0x12 && value[1] == len - at[1] - 4;
+}
+
 /* The last key counts: a second one must not get past. */
 static bool read_key(struct bytes attribute, struct bytes *out)
 {
@@ -80,7 +92,7 @@ static bool rewrite_message(struct rewrite *rw, enum schema_id id, struct bytes 
         enum schema_id child = (enum schema_id)known->message;
         if (child == SCHEMA_KEY_VALUE) {
             struct bytes key;
-            if (!read_key(field.bytes, &key))
+            if (!read_only_key(field.bytes, &key) && !read_key(field.bytes, &key))
                 return false;
             if (key_set_has(&rw->remove, key))
                 splice_cut(&rw->splice, at, r.at);
