@@ -61,6 +61,8 @@ typedef bool control_system_visit(void *context, const struct control_system *sy
 typedef bool control_token_visit(void *context, const struct control_token *token);
 typedef bool control_user_visit(void *context, const struct control_user *user);
 
+struct control_fleet_kind; /* server/store/fleet.h */
+
 struct control_store_kind {
     const char *scheme;
     struct control_store *(*open)(const char *location, struct error *err);
@@ -96,6 +98,8 @@ struct control_store_kind {
                       struct error *err); /* FAIL_NOT_FOUND */
     bool (*value_put)(struct control_store *store, const char *name, struct bytes value,
                       struct error *err);
+
+    const struct control_fleet_kind *fleet;
 };
 
 struct control_store {

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "server/store/kinds.h"
-#include "server/store/sqlite_db.h"
+#include "server/store/sqlite_control.h"
 
 static const char STEP_1[] =
     "CREATE TABLE system(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -18,7 +18,7 @@ static const char STEP_1[] =
     "CREATE TABLE user(id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, role INTEGER NOT NULL,"
     " password TEXT NOT NULL, created_ns INTEGER NOT NULL) STRICT;"
     "CREATE TABLE value(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
-static const char *const STEPS[] = {STEP_1};
+static const char *const STEPS[] = {STEP_1, SQLITE_FLEET_SCHEMA};
 
 /* Small and rarely asked: one connection behind a lock. */
 struct sqlite_control {
@@ -51,8 +51,7 @@ static struct control_store *control_open(const char *location, struct error *er
     return &s->store;
 }
 
-/* Locks and prepares; control_end() undoes both. NULL on failure, with nothing held. */
-static sqlite3_stmt *control_begin(struct control_store *store, const char *sql, struct error *err)
+sqlite3_stmt *control_begin(struct control_store *store, const char *sql, struct error *err)
 {
     struct sqlite_control *s = (struct sqlite_control *)store;
     pthread_mutex_lock(&s->lock);
@@ -62,19 +61,19 @@ static sqlite3_stmt *control_begin(struct control_store *store, const char *sql,
     return statement;
 }
 
-static void control_end(struct control_store *store, sqlite3_stmt *statement)
+void control_end(struct control_store *store, sqlite3_stmt *statement)
 {
     struct sqlite_control *s = (struct sqlite_control *)store;
     sqlite3_finalize(statement);
     pthread_mutex_unlock(&s->lock);
 }
 
-static sqlite3 *db_of(struct control_store *store)
+sqlite3 *control_db(struct control_store *store)
 {
     return ((struct sqlite_control *)store)->db;
 }
 
-static void copy_text(sqlite3_stmt *q, int column, char *out, size_t size)
+void control_text(sqlite3_stmt *q, int column, char *out, size_t size)
 {
     snprintf(out, size, "%s", (const char *)sqlite3_column_text(q, column));
 }
@@ -96,7 +95,7 @@ static void read_system(sqlite3_stmt *q, struct control_system *out)
 {
     *out = (struct control_system){.id = sqlite3_column_int64(q, 0),
                                    .created_ns = (uint64_t)sqlite3_column_int64(q, 2)};
-    copy_text(q, 1, out->name, sizeof out->name);
+    control_text(q, 1, out->name, sizeof out->name);
 }
 
 static bool control_system_create(struct control_store *store, const char *name, uint64_t now_ns,
@@ -112,9 +111,9 @@ static bool control_system_create(struct control_store *store, const char *name,
         return false;
     sqlite_bind_bytes(q, 1, bytes_of(name));
     sqlite3_bind_int64(q, 2, (int64_t)now_ns);
-    bool ok = sqlite_do(db_of(store), q, err);
+    bool ok = sqlite_do(control_db(store), q, err);
     if (ok) {
-        *out = (struct control_system){.id = sqlite3_last_insert_rowid(db_of(store)),
+        *out = (struct control_system){.id = sqlite3_last_insert_rowid(control_db(store)),
                                        .created_ns = now_ns};
         snprintf(out->name, sizeof out->name, "%s", name);
     } else if (err->kind == FAIL_INVALID) {
@@ -130,7 +129,7 @@ static bool control_system_list(struct control_store *store, control_system_visi
     sqlite3_stmt *q =
         control_begin(store, "SELECT id,name,created_ns FROM system ORDER BY name", err);
     bool row = true, ok = q != NULL;
-    while (ok && (ok = sqlite_next(db_of(store), q, &row, err)) && row) {
+    while (ok && (ok = sqlite_next(control_db(store), q, &row, err)) && row) {
         struct control_system system;
         read_system(q, &system);
         if (!visit(context, &system))
@@ -150,7 +149,7 @@ static bool control_system_find(struct control_store *store, const char *name,
     if (!q)
         return false;
     sqlite_bind_bytes(q, 1, bytes_of(name));
-    bool ok = sqlite_next(db_of(store), q, &row, err);
+    bool ok = sqlite_next(control_db(store), q, &row, err);
     if (ok && row) {
         read_system(q, out);
     } else if (ok) {
@@ -181,12 +180,12 @@ static void read_token(sqlite3_stmt *q, struct control_token *out)
         .last_used_ns = (uint64_t)sqlite3_column_int64(q, 11),
         .revoked_ns = (uint64_t)sqlite3_column_int64(q, 12),
     };
-    copy_text(q, 2, out->system, sizeof out->system);
+    control_text(q, 2, out->system, sizeof out->system);
     struct bytes hash = sqlite_text_at(q, 3);
     if (hash.len == sizeof out->sha256)
         memcpy(out->sha256, hash.data, hash.len);
-    copy_text(q, 4, out->prefix, sizeof out->prefix);
-    copy_text(q, 5, out->person, sizeof out->person);
+    control_text(q, 4, out->prefix, sizeof out->prefix);
+    control_text(q, 5, out->person, sizeof out->person);
 }
 
 static bool control_token_create(struct control_store *store, const struct control_token *token,
@@ -208,8 +207,8 @@ static bool control_token_create(struct control_store *store, const struct contr
     sqlite3_bind_int64(q, 7, token->device_id);
     sqlite3_bind_int64(q, 8, token->records_per_s);
     sqlite3_bind_int64(q, 9, (int64_t)token->created_ns);
-    bool ok = sqlite_do(db_of(store), q, err);
-    *id = ok ? sqlite3_last_insert_rowid(db_of(store)) : 0;
+    bool ok = sqlite_do(control_db(store), q, err);
+    *id = ok ? sqlite3_last_insert_rowid(control_db(store)) : 0;
     if (!ok && err->kind == FAIL_INVALID)
         error_set(err, FAIL_INVALID, "there is no such system, or the token exists already");
     control_end(store, q);
@@ -221,7 +220,7 @@ static bool control_token_list(struct control_store *store, control_token_visit 
 {
     sqlite3_stmt *q = control_begin(store, TOKEN_SELECT "ORDER BY t.id", err);
     bool row = true, ok = q != NULL;
-    while (ok && (ok = sqlite_next(db_of(store), q, &row, err)) && row) {
+    while (ok && (ok = sqlite_next(control_db(store), q, &row, err)) && row) {
         struct control_token token;
         read_token(q, &token);
         if (!visit(context, &token))
@@ -241,7 +240,7 @@ static bool control_token_find(struct control_store *store,
     if (!q)
         return false;
     sqlite_bind_raw(q, 1, sha256, CONTROL_HASH_BYTES);
-    bool ok = sqlite_next(db_of(store), q, &row, err);
+    bool ok = sqlite_next(control_db(store), q, &row, err);
     if (ok && row)
         read_token(q, out);
     else if (ok)
@@ -267,8 +266,8 @@ static bool control_token_revoke(struct control_store *store, const char *prefix
     sqlite3_bind_int64(q, 1, (int64_t)now_ns);
     sqlite3_bind_int64(q, 2, id);
     sqlite_bind_bytes(q, 3, bytes_of(prefix_or_id));
-    bool ok = sqlite_do(db_of(store), q, err);
-    if (ok && sqlite3_changes(db_of(store)) == 0) {
+    bool ok = sqlite_do(control_db(store), q, err);
+    if (ok && sqlite3_changes(control_db(store)) == 0) {
         ok = error_set(err, FAIL_NOT_FOUND, "no one valid token is called '%.40s'", prefix_or_id);
         error_remedy(err, "give the id that `claude-telemetry-server token list` shows");
     }
@@ -285,7 +284,7 @@ static bool control_token_used(struct control_store *store, int64_t id, uint64_t
         return false;
     sqlite3_bind_int64(q, 1, (int64_t)now_ns);
     sqlite3_bind_int64(q, 2, id);
-    bool ok = sqlite_do(db_of(store), q, err);
+    bool ok = sqlite_do(control_db(store), q, err);
     control_end(store, q);
     return ok;
 }
@@ -297,8 +296,8 @@ static void read_user(sqlite3_stmt *q, struct control_user *out)
     *out = (struct control_user){.id = sqlite3_column_int64(q, 0),
                                  .role = (enum control_role)sqlite3_column_int(q, 2),
                                  .created_ns = (uint64_t)sqlite3_column_int64(q, 4)};
-    copy_text(q, 1, out->email, sizeof out->email);
-    copy_text(q, 3, out->password, sizeof out->password);
+    control_text(q, 1, out->email, sizeof out->email);
+    control_text(q, 3, out->password, sizeof out->password);
 }
 
 static bool control_user_create(struct control_store *store, const struct control_user *user,
@@ -314,7 +313,7 @@ static bool control_user_create(struct control_store *store, const struct contro
     sqlite3_bind_int(q, 2, (int)user->role);
     sqlite_bind_bytes(q, 3, bytes_of(user->password));
     sqlite3_bind_int64(q, 4, (int64_t)user->created_ns);
-    bool ok = sqlite_do(db_of(store), q, err);
+    bool ok = sqlite_do(control_db(store), q, err);
     if (!ok && err->kind == FAIL_INVALID)
         error_set(err, FAIL_INVALID, "there is a user '%s' already", user->email);
     control_end(store, q);
@@ -332,7 +331,7 @@ static bool control_user_find(struct control_store *store, const char *email,
     if (!q)
         return false;
     sqlite_bind_bytes(q, 1, bytes_of(email));
-    bool ok = sqlite_next(db_of(store), q, &row, err);
+    bool ok = sqlite_next(control_db(store), q, &row, err);
     if (ok && row)
         read_user(q, out);
     else if (ok)
@@ -348,7 +347,7 @@ static bool control_user_list(struct control_store *store, control_user_visit *v
         control_begin(store, "SELECT id,email,role,password,created_ns FROM user ORDER BY email",
                       err);
     bool row = true, ok = q != NULL;
-    while (ok && (ok = sqlite_next(db_of(store), q, &row, err)) && row) {
+    while (ok && (ok = sqlite_next(control_db(store), q, &row, err)) && row) {
         struct control_user user;
         read_user(q, &user);
         if (!visit(context, &user))
@@ -369,7 +368,7 @@ static bool control_value_get(struct control_store *store, const char *name, str
     if (!q)
         return false;
     sqlite_bind_bytes(q, 1, bytes_of(name));
-    bool ok = sqlite_next(db_of(store), q, &row, err);
+    bool ok = sqlite_next(control_db(store), q, &row, err);
     if (ok && !row)
         ok = error_set(err, FAIL_NOT_FOUND, "there is no value '%.100s'", name);
     else if (ok && !buffer_append(out, sqlite_text_at(q, 0)))
@@ -389,7 +388,7 @@ static bool control_value_put(struct control_store *store, const char *name, str
         return false;
     sqlite_bind_bytes(q, 1, bytes_of(name));
     sqlite_bind_raw(q, 2, value.len ? value.data : (const void *)"", value.len);
-    bool ok = sqlite_do(db_of(store), q, err);
+    bool ok = sqlite_do(control_db(store), q, err);
     control_end(store, q);
     return ok;
 }
@@ -411,4 +410,5 @@ const struct control_store_kind sqlite_control_kind = {
     .user_list = control_user_list,
     .value_get = control_value_get,
     .value_put = control_value_put,
+    .fleet = &sqlite_fleet_kind,
 };

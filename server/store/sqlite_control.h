@@ -1,0 +1,22 @@
+/* What the parts of the SQLite control store share: private to server/store/sqlite_control*.c. */
+#ifndef SERVER_STORE_SQLITE_CONTROL_H
+#define SERVER_STORE_SQLITE_CONTROL_H
+
+#include "server/store/control.h"
+#include "server/store/fleet.h"
+#include "server/store/sqlite_db.h"
+
+/* Locks and prepares; control_end() undoes both. NULL on failure, with nothing held. */
+sqlite3_stmt *control_begin(struct control_store *store, const char *sql, struct error *err);
+void control_end(struct control_store *store, sqlite3_stmt *statement);
+
+/* The connection, for use between begin and end. */
+sqlite3 *control_db(struct control_store *store);
+
+/* Copies a text column, cut to fit. */
+void control_text(sqlite3_stmt *q, int column, char *out, size_t size);
+
+extern const struct control_fleet_kind sqlite_fleet_kind;
+extern const char SQLITE_FLEET_SCHEMA[]; /* one step of the control schema */
+
+#endif

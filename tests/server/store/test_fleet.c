@@ -1,0 +1,197 @@
+#include "server/store/fleet.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/store/control.h"
+#include "tests/support/expect.h"
+#include "tests/support/temp_dir.h"
+
+static char *dir;
+static struct control_store *store;
+static const struct control_fleet_kind *fleet;
+static struct control_system system_row;
+static struct error err;
+
+static void set_up(void)
+{
+    dir = temp_dir_make();
+    char *url = xasprintf("sqlite:%s/control.db", dir);
+    store = control_store_open(url, &err);
+    ck_assert_msg(store != NULL, "%s", err.cause);
+    fleet = store->kind->fleet;
+    expect_ok(store->kind->system_create(store, "claude-code", 1, &system_row, &err));
+    free(url);
+}
+
+static void tear_down(void)
+{
+    store->kind->close(store);
+    temp_dir_remove(dir);
+}
+
+static int64_t make_token(uint8_t mark)
+{
+    struct control_token token = {.system_id = system_row.id, .prefix = "ct_dev", .created_ns = 1};
+    memset(token.sha256, mark, sizeof token.sha256);
+    int64_t id = 0;
+    expect_ok(store->kind->token_create(store, &token, &id, &err));
+    return id;
+}
+
+static struct fleet_device enroll(const char *hardware, const char *id, int64_t token)
+{
+    struct fleet_device device = {.system_id = system_row.id, .token_id = token, .os = "linux"};
+    snprintf(device.hardware_id, sizeof device.hardware_id, "%s", hardware);
+    snprintf(device.device_id, sizeof device.device_id, "%s", id);
+    snprintf(device.hostname, sizeof device.hostname, "host-%s", hardware);
+    expect_ok(fleet->device_enroll(store, &device, 100, &err));
+    return device;
+}
+
+static bool copy_device(void *context, const struct fleet_device *device, struct bytes heartbeat)
+{
+    (void)heartbeat;
+    *(struct fleet_device *)context = *device;
+    return true;
+}
+
+static bool token_is_revoked(uint8_t mark)
+{
+    uint8_t hash[CONTROL_HASH_BYTES];
+    struct control_token token;
+    memset(hash, mark, sizeof hash);
+    expect_ok(store->kind->token_find(store, hash, &token, &err));
+    return token.revoked_ns != 0;
+}
+
+START_TEST(the_same_hardware_keeps_its_device_and_loses_its_old_token)
+{
+    struct fleet_device first = enroll("hw-1", "id-a", make_token(1));
+    struct fleet_device again = enroll("hw-1", "id-b", make_token(2));
+    struct fleet_device other = enroll("hw-2", "id-c", make_token(3));
+    ck_assert_int_eq(first.id, again.id);
+    ck_assert_str_eq(again.device_id, "id-a");
+    ck_assert_int_ne(other.id, first.id);
+    ck_assert(token_is_revoked(1));
+    ck_assert(!token_is_revoked(2));
+    ck_assert(!token_is_revoked(3));
+
+    struct fleet_device found;
+    expect_ok(fleet->device_of_token(store, again.token_id, &found, &err));
+    ck_assert_str_eq(found.device_id, "id-a");
+    expect_fail(fleet->device_of_token(store, first.token_id, &found, &err), FAIL_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(what_a_heartbeat_brings_is_kept_and_a_change_without_one_keeps_the_document)
+{
+    struct fleet_device d = enroll("hw-1", "id-a", make_token(1)), found;
+    d.last_seen_ns = 500;
+    d.last_data_ns = 400;
+    d.clock_skew_s = -7;
+    d.evicted_total = 3;
+    d.disconnected = true;
+    snprintf(d.state_code, sizeof d.state_code, "late");
+    expect_ok(fleet->device_update(store, &d, bytes_of("{\"a\":1}"), &err));
+    d.last_data_ns = 300; /* an older answer must not turn the clock back */
+    expect_ok(fleet->device_update(store, &d, bytes_of(""), &err));
+    expect_ok(fleet->device_data(store, d.token_id, 350, &err));
+    expect_ok(fleet->device_find(store, "id-a", copy_device, &found, &err));
+    ck_assert_uint_eq(found.last_data_ns, 400);
+    ck_assert_int_eq(found.clock_skew_s, -7);
+    ck_assert_uint_eq(found.evicted_total, 3);
+    ck_assert(found.disconnected);
+    ck_assert_str_eq(found.state_code, "late");
+    ck_assert_str_eq(found.hostname, "host-hw-1");
+    expect_fail(fleet->device_find(store, "id-z", copy_device, &found, &err), FAIL_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_secret_counts_its_uses_and_can_be_revoked)
+{
+    struct fleet_secret secret = {.system_id = system_row.id, .prefix = "ces_ab", .created_ns = 1};
+    memset(secret.sha256, 9, sizeof secret.sha256);
+    expect_ok(fleet->secret_create(store, &secret, &err));
+    struct fleet_secret found;
+    expect_ok(fleet->secret_use(store, secret.sha256, &found, &err));
+    expect_ok(fleet->secret_use(store, secret.sha256, &found, &err));
+    ck_assert_uint_eq(found.used_total, 2);
+    ck_assert_uint_eq(found.revoked_ns, 0);
+    expect_ok(fleet->secret_revoke(store, "ces_ab", 50, &err));
+    expect_ok(fleet->secret_use(store, secret.sha256, &found, &err));
+    ck_assert_uint_eq(found.revoked_ns, 50);
+    expect_fail(fleet->secret_revoke(store, "ces_ab", 60, &err), FAIL_NOT_FOUND);
+    uint8_t unknown[FLEET_HASH_BYTES] = {0};
+    expect_fail(fleet->secret_use(store, unknown, &found, &err), FAIL_NOT_FOUND);
+}
+END_TEST
+
+static bool count_command(void *context, const struct fleet_command *command)
+{
+    ck_assert_str_eq(command->type, "doctor");
+    ++*(int *)context;
+    return true;
+}
+
+START_TEST(a_command_is_given_until_a_report_answers_it)
+{
+    struct fleet_device d = enroll("hw-1", "id-a", make_token(1));
+    struct fleet_command command = {.id = "cmd-1", .device = d.id, .type = "doctor"};
+    int taken = 0;
+    struct buffer report = {.max_bytes = 100};
+    uint64_t at_ns = 0;
+    expect_ok(fleet->command_add(store, &command, &err));
+    expect_ok(fleet->command_take(store, d.id, 10, count_command, &taken, &err));
+    expect_ok(fleet->command_take(store, d.id, 20, count_command, &taken, &err));
+    ck_assert_int_eq(taken, 2);
+    expect_fail(fleet->report_get(store, d.id, &report, &at_ns, &err), FAIL_NOT_FOUND);
+    expect_ok(fleet->report_put(store, d.id, "cmd-1", bytes_of("{}"), 30, &err));
+    expect_ok(fleet->command_take(store, d.id, 40, count_command, &taken, &err));
+    ck_assert_int_eq(taken, 2);
+    expect_ok(fleet->report_get(store, d.id, &report, &at_ns, &err));
+    expect_text(buffer_bytes(&report), "{}");
+    ck_assert_uint_eq(at_ns, 30);
+    expect_ok(fleet->report_put(store, d.id, "", bytes_of("{\"n\":2}"), 50, &err));
+    buffer_clear(&report);
+}
+END_TEST
+
+static bool first_flip(void *context, const struct fleet_flip *flip)
+{
+    *(struct fleet_flip *)context = *flip;
+    return false;
+}
+
+START_TEST(state_changes_are_told_newest_first)
+{
+    struct fleet_flip flip = {.subject = "device:id-a", .from = "green", .to = "red", .at_ns = 1};
+    struct fleet_flip newest;
+    expect_ok(fleet->flip_add(store, &flip, &err));
+    snprintf(flip.to, sizeof flip.to, "yellow");
+    flip.at_ns = 2;
+    expect_ok(fleet->flip_add(store, &flip, &err));
+    snprintf(flip.subject, sizeof flip.subject, "token:ct_x");
+    expect_ok(fleet->flip_add(store, &flip, &err));
+    expect_ok(fleet->flip_list(store, "device:id-a", 10, first_flip, &newest, &err));
+    ck_assert_str_eq(newest.to, "yellow");
+    expect_ok(fleet->flip_list(store, NULL, 10, first_flip, &newest, &err));
+    ck_assert_str_eq(newest.subject, "token:ct_x");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("fleet_store");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, the_same_hardware_keeps_its_device_and_loses_its_old_token);
+    tcase_add_test(tests,
+                   what_a_heartbeat_brings_is_kept_and_a_change_without_one_keeps_the_document);
+    tcase_add_test(tests, a_secret_counts_its_uses_and_can_be_revoked);
+    tcase_add_test(tests, a_command_is_given_until_a_report_answers_it);
+    tcase_add_test(tests, state_changes_are_told_newest_first);
+    suite_add_tcase(suite, tests);
+    return expect_run(suite);
+}
