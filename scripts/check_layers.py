@@ -11,6 +11,7 @@ MAY_INCLUDE = {
     "platform": ["base", "platform"],
     "core/event": ["base", "platform", "core/event"],
     "core/json": ["base", "core/json"],
+    "core/plist": ["base", "core/json", "core/plist"],
     "core/log": ["base", "platform", "core/log", "core/json"],
     "core/crypto": ["base", "platform", "core/crypto"],
     "core/otlp": ["base", "core/otlp", "core/json"],
