@@ -65,4 +65,23 @@ struct platform_socket_owner {
 MUST_USE bool platform_socket_owner(const void *local, const void *remote,
                                     struct platform_socket_owner *out, struct error *err);
 
+/* A program to run on somebody's behalf. */
+struct platform_command {
+    const char *program;  /* an absolute path */
+    const char *argument; /* NULL: none */
+    const char *user;     /* whose rights it gets when we have more; named in USER */
+    uint32_t uid, gid;
+    const char *home; /* HOME and the folder it starts in */
+    uint32_t timeout_ms;
+};
+
+/*
+ * Runs it and appends what it prints to `out`, up to the ceiling. Its input and
+ * messages go nowhere, its environment holds HOME, USER, LOGNAME, PATH and
+ * LC_ALL only. False when it fails, prints too much, or is not done in time:
+ * then it and its children are killed. Blocks for that long.
+ */
+MUST_USE bool platform_run_command(const struct platform_command *command, struct buffer *out,
+                                   struct error *err);
+
 #endif
