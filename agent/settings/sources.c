@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "core/json/edit.h"
-#include "core/json/reader.h"
+#include "core/plist/plist.h"
 #include "platform/platform.h"
 
 enum { MAX_SOURCE_BYTES = 16 * 1024 * 1024 };
@@ -120,11 +120,45 @@ static void read_files(const char *root, const struct fs *fs, struct source_fact
     free(managed);
 }
 
+static bool read_profile(const char *root, const char *file, const struct fs *fs,
+                         struct source_facts *out)
+{
+    struct buffer text = {.max_bytes = MAX_SOURCE_BYTES}, json = {.max_bytes = MAX_SOURCE_BYTES};
+    struct error err;
+    char *path = platform_under_root(root, file);
+    bool there = fs_read_file(fs, path, &text, &err);
+    if (there) {
+        snprintf(out->where, sizeof out->where, "%.250s", path);
+        if (plist_to_json(buffer_bytes(&text), &json, &err))
+            settings_read_source(buffer_bytes(&json), out);
+        else
+            snprintf(out->problem, sizeof out->problem, "%.250s", err.cause);
+    }
+    free(path);
+    buffer_clear(&text);
+    buffer_clear(&json);
+    return there && out->has_keys;
+}
+
+/* A Mac's managed preferences: the user's own list is looked at first. */
+static void read_profiles(const char *root, const char *user, const struct fs *fs,
+                          struct source_facts *out)
+{
+    static const char folder[] = "/Library/Managed Preferences";
+    static const char list[] = "com.anthropic.claudecode.plist";
+    char *own = xasprintf("%s/%s/%s", folder, user ? user : "", list);
+    char *all = xasprintf("%s/%s", folder, list);
+    if (!user || strchr(user, '/') || !read_profile(root, own, fs, out))
+        (void)read_profile(root, all, fs, out);
+    free(all);
+    free(own);
+}
+
 void settings_read_sources(const char *root, const char *user, const char *home,
                            const struct fs *fs, struct source_facts facts[SOURCE_COUNT])
 {
-    (void)user; /* a profile for one user: macOS only, and its list needs a property list reader */
     memset(facts, 0, SOURCE_COUNT * sizeof *facts);
+    read_profiles(root, user, fs, &facts[SOURCE_MDM]);
     if (home) {
         char *below = xasprintf("%s/.claude/remote-settings.json", home);
         char *path = platform_under_root(root, below);

@@ -1,5 +1,7 @@
 #include "agent/settings/sources.h"
+#include "base/memory.h"
 #include "tests/support/expect.h"
+#include "tests/support/temp_dir.h"
 
 static const char nothing[] = "";
 static const char permissions[] = "{\"permissions\":{\"deny\":[]}}";
@@ -79,6 +81,28 @@ START_TEST(a_source_that_is_no_object_tells_its_problem)
 }
 END_TEST
 
+START_TEST(a_profile_is_found_where_a_mac_keeps_it)
+{
+    static const char list[] = "<plist version=\"1.0\"><dict><key>env</key><dict><key>OTEL_LOGS_"
+                               "EXPORTER</key><string>otlp</string></dict></dict></plist>";
+    struct source_facts facts[SOURCE_COUNT];
+    struct error err;
+    char *root = temp_dir_make();
+    char *folder = xasprintf("%s/Library/Managed Preferences/alice", root);
+    char *path = xasprintf("%s/com.anthropic.claudecode.plist", folder);
+    expect_ok(fs_make_dirs(&fs_real, folder, 0755, &err));
+    expect_ok(fs_replace_file(&fs_real, path, bytes_of(list), 0644, &err));
+    settings_read_sources(root, "alice", "/Users/alice", &fs_real, facts);
+    ck_assert(facts[SOURCE_MDM].has_keys && facts[SOURCE_MDM].has_otlp);
+    ck_assert_str_eq(facts[SOURCE_MDM].where, path);
+    settings_read_sources(root, "bob", "/Users/bob", &fs_real, facts);
+    ck_assert(!facts[SOURCE_MDM].has_keys);
+    free(path);
+    free(folder);
+    temp_dir_remove(root);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sources");
@@ -87,6 +111,7 @@ int main(void)
                         (int)(sizeof rows / sizeof *rows));
     tcase_add_test(tests, the_merge_of_env_begins_with_2_1_223);
     tcase_add_test(tests, a_source_that_is_no_object_tells_its_problem);
+    tcase_add_test(tests, a_profile_is_found_where_a_mac_keeps_it);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
 }
