@@ -1,5 +1,5 @@
 /* Money of the vendor's APIs: decimal strings of cents, never through binary floating point. */
-#include "server/importers/api_usage.h"
+#include "server/importers/page.h"
 
 enum { CENT_DECIMALS = 6 };
 

@@ -2,7 +2,7 @@
  * One reader for all reports: the page is walked once, and a table per report says which path of a
  * row fills which field. A row is kept back until its end, since JSON members come in any order.
  */
-#include "server/importers/api_usage.h"
+#include "server/importers/page.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -110,32 +110,14 @@ static const struct field analytics_fields[] = {
     {NULL, 0, 0},
 };
 
-static const struct report {
-    const char *name;
-    unsigned families;
-    const struct field *fields;
-} reports[API_REPORT_COUNT] = {
-    [API_ADMIN_CLAUDE_CODE] = {"admin_claude_code",
-                               API_TOKENS | API_COST | API_ACTIVITY | API_EDITS, admin_fields},
-    [API_ENTERPRISE_USERS] = {"enterprise_users", API_ACTIVITY | API_EDITS, users_fields},
-    [API_ENTERPRISE_USAGE] = {"enterprise_usage", API_TOKENS, enterprise_fields},
-    [API_ENTERPRISE_COST] = {"enterprise_cost", API_COST, enterprise_fields},
-    [API_ANALYTICS_USAGE] = {"analytics_usage", API_TOKENS, analytics_fields},
-    [API_ANALYTICS_COST] = {"analytics_cost", API_COST, analytics_fields},
+static const struct field *const report_fields[API_REPORT_COUNT] = {
+    [API_ADMIN_CLAUDE_CODE] = admin_fields,     [API_ENTERPRISE_USERS] = users_fields,
+    [API_ENTERPRISE_USAGE] = enterprise_fields, [API_ENTERPRISE_COST] = enterprise_fields,
+    [API_ANALYTICS_USAGE] = analytics_fields,   [API_ANALYTICS_COST] = analytics_fields,
 };
 
-const char *api_report_name(enum api_report report)
-{
-    return reports[report].name;
-}
-
-unsigned api_report_families(enum api_report report)
-{
-    return reports[report].families;
-}
-
 struct walk {
-    const struct report *report;
+    enum api_report report;
     struct json_reader reader;
     char path[PATH_BYTES];      /* of the value at hand: "data[].actor.type" */
     size_t path_len[MAX_DEPTH]; /* of each open container */
@@ -261,7 +243,7 @@ static void fill(struct walk *w, const struct field *field, enum json_token toke
 
 static void take_row_value(struct walk *w, const char *below_row, enum json_token token)
 {
-    for (const struct field *field = w->report->fields; field->path; field++)
+    for (const struct field *field = report_fields[w->report]; field->path; field++)
         if (path_fits(field->path, below_row)) {
             fill(w, field, token, w->in_model ? &w->models[w->model_count] : &w->row);
             return;
@@ -416,7 +398,7 @@ static bool read_once(enum api_report report, const char *day, struct bytes body
 {
     struct walk *w = xcalloc(1, sizeof *w); /* too large for a stack */
     memset(out, 0, sizeof *out);
-    w->report = &reports[report];
+    w->report = report;
     w->reader = json_reader_make(body);
     w->visit = visit;
     w->context = context;
@@ -428,7 +410,7 @@ static bool read_once(enum api_report report, const char *day, struct bytes body
     if (ok && !w->saw_data)
         ok = error_set(err, FAIL_INVALID, "the answer has no list \"data\"");
     if (!ok)
-        error_wrap(err, "not a page of %s", w->report->name);
+        error_wrap(err, "not a page of %s", api_report_name(report));
     buffer_clear(&w->text);
     free(w);
     return ok;

@@ -61,7 +61,8 @@ typedef bool control_system_visit(void *context, const struct control_system *sy
 typedef bool control_token_visit(void *context, const struct control_token *token);
 typedef bool control_user_visit(void *context, const struct control_user *user);
 
-struct control_fleet_kind; /* server/store/fleet.h */
+struct control_fleet_kind;     /* server/store/fleet.h */
+struct control_api_usage_kind; /* server/store/api_usage.h */
 
 struct control_store_kind {
     const char *scheme;
@@ -100,6 +101,7 @@ struct control_store_kind {
                       struct error *err);
 
     const struct control_fleet_kind *fleet;
+    const struct control_api_usage_kind *api_usage;
 };
 
 struct control_store {

@@ -18,7 +18,7 @@ static const char STEP_1[] =
     "CREATE TABLE user(id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, role INTEGER NOT NULL,"
     " password TEXT NOT NULL, created_ns INTEGER NOT NULL) STRICT;"
     "CREATE TABLE value(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
-static const char *const STEPS[] = {STEP_1, SQLITE_FLEET_SCHEMA};
+static const char *const STEPS[] = {STEP_1, SQLITE_FLEET_SCHEMA, SQLITE_API_USAGE_SCHEMA};
 
 /* Small and rarely asked: one connection behind a lock. */
 struct sqlite_control {
@@ -411,4 +411,5 @@ const struct control_store_kind sqlite_control_kind = {
     .value_get = control_value_get,
     .value_put = control_value_put,
     .fleet = &sqlite_fleet_kind,
+    .api_usage = &sqlite_api_usage_kind,
 };

@@ -2,6 +2,7 @@
 #ifndef SERVER_STORE_SQLITE_CONTROL_H
 #define SERVER_STORE_SQLITE_CONTROL_H
 
+#include "server/store/api_usage.h"
 #include "server/store/control.h"
 #include "server/store/fleet.h"
 #include "server/store/sqlite_db.h"
@@ -17,6 +18,10 @@ sqlite3 *control_db(struct control_store *store);
 void control_text(sqlite3_stmt *q, int column, char *out, size_t size);
 
 extern const struct control_fleet_kind sqlite_fleet_kind;
-extern const char SQLITE_FLEET_SCHEMA[]; /* one step of the control schema */
+extern const struct control_api_usage_kind sqlite_api_usage_kind;
+
+/* Steps of the control schema. */
+extern const char SQLITE_FLEET_SCHEMA[];
+extern const char SQLITE_API_USAGE_SCHEMA[];
 
 #endif

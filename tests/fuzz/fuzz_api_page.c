@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/importers/api_usage.h"
+#include "server/importers/page.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,4 @@
-#include "server/importers/api_usage.h"
+#include "server/importers/page.h"
 
 #include <stdio.h>
 #include <string.h>
