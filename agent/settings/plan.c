@@ -490,6 +490,12 @@ size_t settings_plan_blocked(const struct settings_plan *plan)
     return count_of(plan, true);
 }
 
+void settings_plan_leave(struct settings_plan *plan, size_t at)
+{
+    plan->entries[at].change = SETTINGS_UNCHANGED;
+    plan->entries[at].reverting = false;
+}
+
 size_t settings_plan_note_count(const struct settings_plan *plan)
 {
     return plan->note_count;

@@ -130,6 +130,9 @@ struct settings_file settings_plan_file(const struct settings_plan *plan, size_t
 size_t settings_plan_pending(const struct settings_plan *plan); /* files that differ */
 size_t settings_plan_blocked(const struct settings_plan *plan);
 
+/* Takes one file out of what apply will write, for now. */
+void settings_plan_leave(struct settings_plan *plan, size_t at);
+
 /* What an administrator should know: one sentence each, no secrets. */
 size_t settings_plan_note_count(const struct settings_plan *plan);
 const char *settings_plan_note(const struct settings_plan *plan, size_t at);

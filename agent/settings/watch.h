@@ -31,6 +31,7 @@ struct settings_watch_status {
     char conflict_path[512];
     uint64_t next_try_ms;    /* monotonic; when a conflict is looked at again */
     struct error last_error; /* kind FAIL_NONE when the last look was fine */
+    char last_diff[2048];    /* of the last repair, secrets masked, cut to fit */
 };
 
 /*
@@ -47,6 +48,8 @@ struct settings_watch_options {
     const struct fs *fs;       /* borrowed */
     const struct clock *clock; /* borrowed */
     struct log *log;           /* may be NULL */
+    uint32_t settle_ms;        /* from a change to the look at it; 0: 1000 */
+    uint32_t look_ms;          /* between regular looks; 0: 30000 */
 };
 
 /* Looks once right away (from the loop). NULL on failure. The caller destroys before the loop. */
