@@ -358,7 +358,7 @@ bool json_string_equals(struct bytes span, const char *text)
         return bytes_equal_text(span, text);
     size_t left = strlen(text);
     while (span.len > 0) {
-        uint8_t memory[4];
+        uint8_t memory[4] = {0};
         struct buffer one = {.data = memory, .capacity = sizeof memory, .max_bytes = sizeof memory};
         if (span.data[0] != '\\') {
             memory[0] = span.data[0];

@@ -54,7 +54,7 @@ static bool keep_range(struct half *half, enum schema_id id, struct bytes messag
         if (!count_records(child, body, &records))
             return false;
         uint64_t first = half->index, end = first + records;
-        if (records == 0 || end <= half->from || first >= half->to) {
+        if (end <= half->from || first >= half->to) {
             splice_cut(&half->splice, at, r.at);
         } else if (first < half->from || end > half->to) {
             splice_enter(&half->splice, at, body);

@@ -11,6 +11,13 @@
 struct otlp_value otlp_value_read(struct bytes message)
 {
     struct otlp_value value = {.kind = OTLP_VALUE_NONE};
+    const uint8_t *at = message.data;
+    /* One short string and nothing else, as most values are. */
+    if (message.len >= 2 && at[0] == 0x0a && at[1] < 0x80 && at[1] == message.len - 2) {
+        value.kind = OTLP_VALUE_STRING;
+        value.bytes = bytes_make(at + 2, at[1]);
+        return value;
+    }
     struct wire_reader r = wire_reader_make(message);
     struct wire_field field;
     while (wire_next(&r, &field)) { /* the last member set counts */

@@ -120,6 +120,12 @@ START_TEST(lengths_grow_and_shrink_over_every_size)
         expect_stamped(1);
         uint64_t records;
         expect_ok(otlp_check(OTLP_LOGS, buffer_bytes(&out), &records, &err));
+        /* A length that grows past the ceiling is refused like any other byte. */
+        struct buffer tight = {.max_bytes = out.len - 1};
+        expect_fail(otlp_rewrite_request(OTLP_LOGS, buffer_bytes(&request), &stamp_owner, &tight,
+                                         &err),
+                    FAIL_TOO_LARGE);
+        buffer_clear(&tight);
         /* Lengths are written in their shortest form: what was stamped already stays as it is. */
         ck_assert(buffer_append(&second, buffer_bytes(&out)));
         buffer_clear(&request);
