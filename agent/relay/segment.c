@@ -63,6 +63,7 @@ void segment_header_encode(const struct segment_header *h, uint8_t out[SEGMENT_H
     for (int s = 0; s < OTLP_SIGNAL_COUNT; s++)
         put_64(out + 56 + 8 * s, h->items_before[s]);
     memcpy(out + 80, h->stream, SEGMENT_STREAM_BYTES);
+    put_64(out + 116, h->previous_first);
     put_32(out + 132, crc32c(0, out, 132));
 }
 
@@ -86,6 +87,7 @@ bool segment_header_decode(const uint8_t *from, size_t len, struct segment_heade
     for (int s = 0; s < OTLP_SIGNAL_COUNT; s++)
         out->items_before[s] = get_64(from + 56 + 8 * s);
     memcpy(out->stream, from + 80, SEGMENT_STREAM_BYTES);
+    out->previous_first = get_64(from + 116);
     return true;
 }
 

@@ -29,6 +29,7 @@ struct segment_header {
     char stream[SEGMENT_STREAM_BYTES + 1];
     uint64_t created_ns;
     uint64_t previous_last;  /* records before this segment end here; what is newer is void */
+    uint64_t previous_first; /* names the segment before; 0: there was none */
     uint64_t previous_end;   /* bytes used in the segment before */
     uint64_t records_before; /* since the spool was made */
     uint64_t items_before[OTLP_SIGNAL_COUNT]; /* likewise */

@@ -83,11 +83,10 @@ struct spool *spool_create(const struct spool_options *options, const struct fs 
     bool ok = make_dirs(s, err) && take_lock(s, err) && ledger_load(&s->ledger, fs, ledger, err) &&
               positions_load(s, err) && quarantine_measure(s, err) && recover(s, err);
     free(ledger);
+    s->ready = ok;
     if (ok)
         return s;
     error_wrap(err, "cannot open the spool '%s'", s->dir);
-    s->committed = s->marked; /* nothing to write on the way out */
-    s->appended = s->reserved;
     spool_destroy(s);
     return NULL;
 }
@@ -102,7 +101,9 @@ void spool_destroy(struct spool *s)
     if (s->written.records != s->totals.records)
         segments_abandon(s); /* never committed */
     /* A clean stop: everything up to here is proven, and numbering goes on without a gap. */
-    if (s->stream[0] && (s->committed != s->marked || s->appended != s->reserved))
+    if (s->ready)
+        (void)!positions_save(s, &ignored);
+    if (s->ready && (s->committed != s->marked || s->appended != s->reserved))
         (void)!stream_save(s, s->appended, &ignored);
     s->fs->close(s->fs->disk, s->lock);
     while (s->cursors) {
@@ -349,23 +350,28 @@ size_t spool_ledger(struct spool *s, struct spool_ledger_entry *out, size_t max)
     return count;
 }
 
+/* Evicts what is too old, and what the volume's other users need the room for. */
+static void keep_limits(struct spool *s)
+{
+    struct error ignored;
+    uint64_t now = spool_age_now_ns(s);
+    while (s->max_age_ns > 0 && now > s->max_age_ns &&
+           segments_evict(s, SPOOL_LOSS_EVICTED_AGE, now - s->max_age_ns, &ignored))
+        ;
+    uint64_t free_bytes = 0;
+    while (s->min_free_bytes > 0 && s->fs->free_bytes(s->fs->disk, s->dir, &free_bytes, &ignored) &&
+           free_bytes < s->min_free_bytes && segments_give_up(s, SPOOL_LOSS_EVICTED_DISK))
+        ;
+}
+
 bool spool_maintain(struct spool *s, struct error *err)
 {
-    bool ok = spool_save_positions(s, err);
+    bool saved = spool_save_positions(s, err);
     pthread_mutex_lock(&s->files);
-    ok = segments_retire(s, err) && ok;
-    if (s->max_age_ns > 0) {
-        uint64_t now = spool_age_now_ns(s);
-        while (now > s->max_age_ns &&
-               segments_evict(s, SPOOL_LOSS_EVICTED_AGE, now - s->max_age_ns, err))
-            ;
-    }
-    uint64_t free_bytes = 0;
-    struct error unknown;
-    while (s->min_free_bytes > 0 && s->fs->free_bytes(s->fs->disk, s->dir, &free_bytes, &unknown) &&
-           free_bytes < s->min_free_bytes &&
-           (quarantine_evict(s) || segments_evict(s, SPOOL_LOSS_EVICTED_DISK, UINT64_MAX, err)))
-        ;
+    bool ok = segments_retire(s, err);
+    keep_limits(s);
     pthread_mutex_unlock(&s->files);
-    return ok;
+    if (!saved) /* on a full disk there may be room now */
+        saved = spool_save_positions(s, err);
+    return ok && saved;
 }

@@ -52,7 +52,10 @@ struct spool_record {
 struct spool *spool_create(const struct spool_options *options, const struct fs *fs,
                            const struct clock *clock, struct error *err);
 
-/* Frees memory and the lock; what is committed stays on disk. NULL is fine. */
+/*
+ * Saves positions, frees memory and the lock; what is committed stays on disk.
+ * Cursors still open go with it. NULL is fine.
+ */
 void spool_destroy(struct spool *spool);
 
 /* The UUID made when the spool was; names the stream to our server. Borrowed. */

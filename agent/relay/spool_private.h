@@ -70,6 +70,7 @@ struct spool {
     uint64_t max_bytes, max_age_ns, min_free_bytes, segment_bytes;
     char stream[SEGMENT_STREAM_BYTES + 1];
     struct fs_file *lock;
+    bool ready; /* recovered: what is in memory may be written */
     uint64_t opened_wall_ns, opened_monotonic_ns;
 
     /* The append thread's own. */
@@ -88,7 +89,9 @@ struct spool {
     pthread_mutex_t files;
     struct ledger ledger;
     unsigned spares;
-    uint64_t marked; /* `committed` in the stream file */
+    uint64_t marked;           /* `committed` in the stream file */
+    uint64_t oldest_first;     /* there too: the oldest segment, should its header be lost */
+    struct totals oldest_base; /* what came before it */
 
     pthread_mutex_t mutex;
     struct segment *segments; /* oldest first */
@@ -122,6 +125,7 @@ MUST_USE bool segments_roll(struct spool *s, uint64_t record_bytes, struct error
 void segments_abandon(struct spool *s); /* after a failed write: what is uncommitted is void */
 bool segments_retire(struct spool *s, struct error *err); /* gives delivered space back */
 uint64_t segments_bytes(struct spool *s);                 /* of all files, quarantine included */
+bool segments_give_up(struct spool *s, enum spool_loss reason); /* what is worth least */
 bool segments_evict(struct spool *s, enum spool_loss reason, uint64_t older_than_ns,
                     struct error *err);
 void segments_report_damage(struct spool *s, struct fs_file *file,

@@ -25,7 +25,7 @@ enum { PATIENCE = 3 };
 struct found {
     struct segment_header header;
     bool header_ok;
-    bool scanned;
+    bool base_known; /* what the spool had taken before this segment */
 };
 
 struct recovery {
@@ -129,8 +129,10 @@ static void prove(struct recovery *r, uint64_t sequence)
 
 static void take_base(struct recovery *r, size_t i)
 {
-    struct segment *g = &r->spool->segments[i];
+    struct spool *s = r->spool;
+    struct segment *g = &s->segments[i];
     const struct segment_header *h = &r->found[i].header;
+    r->found[i].base_known = true;
     if (r->found[i].header_ok) {
         g->created_ns = h->created_ns;
         g->records_before = h->records_before;
@@ -141,6 +143,12 @@ static void take_base(struct recovery *r, size_t i)
         g->records_before = b->records_before + (b->last_sequence + 1 - b->first_sequence);
         for (int k = 0; k < OTLP_SIGNAL_COUNT; k++)
             g->items_before[k] = b->items_before[k] + b->items[k];
+        r->found[i].base_known = r->found[i - 1].base_known;
+    } else if (g->first_sequence == s->oldest_first) {
+        g->records_before = s->oldest_base.records;
+        memcpy(g->items_before, s->oldest_base.items, sizeof g->items_before);
+    } else {
+        r->found[i].base_known = g->first_sequence == 1;
     }
 }
 
@@ -155,12 +163,10 @@ static void take_end(struct recovery *r, size_t i)
     g->last_sequence = last < g->first_sequence ? g->first_sequence - 1 : last;
     g->newest_ns = next->created_ns;
     g->end = next->previous_end;
-    uint64_t records = g->last_sequence + 1 - g->first_sequence;
     /* A segment missing in between, or one that should be gone: look at all there is. */
-    if (g->end == 0 || g->end > g->size_bytes || !r->found[i].header_ok ||
-        next->records_before - g->records_before != records)
+    if (next->previous_first != g->first_sequence || g->end > g->size_bytes)
         g->end = g->size_bytes;
-    g->items_known = r->found[i].header_ok;
+    g->items_known = r->found[i].base_known;
     for (int k = 0; k < OTLP_SIGNAL_COUNT; k++)
         g->items[k] = next->items_before[k] - g->items_before[k];
 }

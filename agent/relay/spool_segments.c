@@ -374,7 +374,7 @@ static bool make_file(struct spool *s, const char *path, uint64_t size, struct e
 }
 
 /* Gives up something, what is worth least first. False when nothing is left to give. */
-static bool give_up_something(struct spool *s, enum spool_loss reason)
+bool segments_give_up(struct spool *s, enum spool_loss reason)
 {
     struct error ignored;
     if (first_is_dead(s))
@@ -393,7 +393,7 @@ static bool make_room(struct spool *s, uint64_t size, struct error *err)
             return true;
         if (reusable && bytes <= s->max_bytes)
             return true;
-        if (!give_up_something(s, SPOOL_LOSS_EVICTED_SIZE))
+        if (!segments_give_up(s, SPOOL_LOSS_EVICTED_SIZE))
             break;
     }
     error_set(err, FAIL_NO_SPACE, "the spool '%s' is full", s->dir);
@@ -410,6 +410,7 @@ static void begin_segment(struct spool *s, struct segment *g, const char *stream
     pthread_mutex_lock(&s->mutex);
     if (s->segment_count > 1) {
         const struct segment *before = g - 1;
+        h.previous_first = before->first_sequence;
         h.previous_last = before->last_sequence;
         h.previous_end = before->end;
     } else {
@@ -443,7 +444,7 @@ bool segments_roll(struct spool *s, uint64_t record_bytes, struct error *err)
         return false;
     char *path = segment_path(s, &g);
     bool ok = make_file(s, path, size, err);
-    while (!ok && err->kind == FAIL_NO_SPACE && give_up_something(s, SPOOL_LOSS_EVICTED_DISK))
+    while (!ok && err->kind == FAIL_NO_SPACE && segments_give_up(s, SPOOL_LOSS_EVICTED_DISK))
         ok = make_file(s, path, size, err);
     if (!ok && err->kind == FAIL_NO_SPACE)
         error_remedy(err, "free disk space on the volume of '%s'", s->dir);

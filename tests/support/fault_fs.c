@@ -609,6 +609,11 @@ bool fault_fs_fired(const struct fault_fs *d)
     return d->fired;
 }
 
+void fault_fs_stop(struct fault_fs *d)
+{
+    d->crashed = true;
+}
+
 void fault_fs_kill(struct fault_fs *d)
 {
     d->life++;

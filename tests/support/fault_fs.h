@@ -33,6 +33,10 @@ bool fault_fs_fired(const struct fault_fs *disk);
 /* The machine is back up: what was not durable is gone or half there, locks are free. */
 void fault_fs_power_loss(struct fault_fs *disk);
 
+/* From now every operation fails, until one of the two below: the end of the program as it sees it.
+ */
+void fault_fs_stop(struct fault_fs *disk);
+
 /* The process died and the machine went on: handles and locks are gone, no byte is. */
 void fault_fs_kill(struct fault_fs *disk);
 

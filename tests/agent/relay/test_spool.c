@@ -55,10 +55,10 @@ static void reopen(void)
 /* As kill -9: nothing is written on the way out. */
 static void kill_and_reopen(void)
 {
+    fault_fs_stop(disk);
+    spool_destroy(spool);
     fault_fs_kill(disk);
-    struct spool *dead = spool;
     open_spool();
-    spool_destroy(dead);
 }
 
 static bool append(const char *text)

@@ -238,6 +238,7 @@ static void cut_power_everywhere(story *tell, bool evicts, uint64_t seeds)
             fault_fs_arm(disk, FAULT_CRASH, nth);
             tell();
             fired = fault_fs_fired(disk);
+            fault_fs_stop(disk);
             spool_destroy(spool); /* the memory of a machine without power */
             spool = NULL;
             fault_fs_power_loss(disk);
@@ -260,9 +261,10 @@ static void fail_everywhere(story *tell, bool evicts)
         fired = fault_fs_fired(disk);
         for (int i = 0; i < told; i++) /* nothing is excused: no power was lost */
             facts[i].in_flight = false;
-        fault_fs_kill(disk);
+        fault_fs_stop(disk);
         spool_destroy(spool);
         spool = NULL;
+        fault_fs_kill(disk);
         expect_recovered(evicts);
         tear_down();
     }

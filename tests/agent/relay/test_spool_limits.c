@@ -1,0 +1,336 @@
+/* Size, age and free-disk limits; a full, slow-moving or read-only disk; clocks that jump. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/relay/spool.h"
+#include "base/memory.h"
+#include "tests/support/expect.h"
+#include "tests/support/fault_fs.h"
+#include "tests/support/manual_clock.h"
+
+#define DAY_NS (UINT64_C(86400) * NS_PER_S)
+
+static struct fault_fs *disk;
+static struct fs fs;
+static struct manual_clock now;
+static struct clock watch;
+static struct error err;
+static struct spool_options options;
+static struct spool *spool;
+static struct buffer hold;
+
+static void set_up(void)
+{
+    disk = fault_fs_create(1);
+    fs = fault_fs_table(disk);
+    now = (struct manual_clock){.wall_ns = UINT64_C(1700000000) * NS_PER_S,
+                                .monotonic_ns = 5 * NS_PER_S};
+    watch = manual_clock_table(&now);
+    options = (struct spool_options){.dir = "spool", .max_bytes = MIB, .segment_bytes = 8192};
+    hold = (struct buffer){.max_bytes = MIB};
+    spool = NULL;
+}
+
+static void tear_down(void)
+{
+    spool_destroy(spool);
+    fault_fs_destroy(disk);
+    buffer_clear(&hold);
+}
+
+static void open_spool(void)
+{
+    spool = spool_create(&options, &fs, &watch, &err);
+    ck_assert_msg(spool != NULL, "%s", err.cause);
+}
+
+static struct spool_cursor *cursor(const char *name)
+{
+    struct spool_cursor *c = spool_cursor_open(spool, name, &err);
+    ck_assert_msg(c != NULL, "%s", err.cause);
+    return c;
+}
+
+static bool append(enum otlp_signal signal, size_t len)
+{
+    uint8_t *bytes = xcalloc(1, len);
+    struct spool_record record = {.received_ns = now.wall_ns,
+                                  .signal = signal,
+                                  .item_count = 1,
+                                  .payload = bytes_make(bytes, len)};
+    bool ok = spool_append(spool, &record, &err) && spool_commit(spool, &err);
+    free(bytes);
+    return ok;
+}
+
+static uint64_t read_all(struct spool_cursor *c)
+{
+    struct spool_record record;
+    uint64_t count = 0;
+    err.kind = FAIL_NONE;
+    while (spool_cursor_read(c, &hold, &record, &err))
+        count++;
+    ck_assert_msg(err.kind == FAIL_NONE, "%s", err.cause);
+    return count;
+}
+
+static uint64_t lost(enum spool_loss reason, const char *destination)
+{
+    struct spool_ledger_entry entries[64];
+    uint64_t sum = 0;
+    for (size_t i = spool_ledger(spool, entries, 64); i-- > 0;)
+        if (entries[i].reason == reason && strcmp(entries[i].destination, destination) == 0)
+            sum += entries[i].records;
+    return sum;
+}
+
+START_TEST(the_size_limit_evicts_the_oldest_and_accounts_for_each_item_per_destination)
+{
+    options.max_bytes = 100000;
+    open_spool();
+    struct spool_cursor *ahead = cursor("ahead"), *behind = cursor("behind");
+    for (int i = 0; i < 100; i++)
+        expect_ok(append(OTLP_LOGS, 200));
+    expect_ok(spool_cursor_done(ahead, 30, &err));
+    for (int i = 0; i < 900; i++)
+        expect_ok(append(OTLP_LOGS, 200));
+    ck_assert_uint_le(fault_fs_bytes(disk), 100000 + 8192);
+    uint64_t gone = lost(SPOOL_LOSS_EVICTED_SIZE, "behind");
+    ck_assert_uint_gt(gone, 600);
+    ck_assert_uint_eq(lost(SPOOL_LOSS_EVICTED_SIZE, "ahead"), gone - 30);
+    ck_assert_uint_eq(read_all(behind), 1000 - gone);
+    ck_assert_uint_eq(read_all(ahead), 1000 - gone);
+    ck_assert_uint_eq(spool_cursor_backlog(behind), 1000 - gone);
+    struct spool_state state;
+    spool_state(spool, &state);
+    ck_assert_uint_eq(state.evicted_total, 2 * gone - 30);
+}
+END_TEST
+
+START_TEST(a_destination_loses_only_signals_it_wants)
+{
+    options.max_bytes = 50000;
+    open_spool();
+    struct spool_cursor *c = cursor("metrics-only");
+    spool_cursor_signals(c, 1U << OTLP_METRICS);
+    for (int i = 0; i < 500; i++)
+        expect_ok(append(i % 10 == 0 ? OTLP_METRICS : OTLP_LOGS, 200));
+    struct spool_ledger_entry entries[8];
+    ck_assert_uint_eq(spool_ledger(spool, entries, 8), 1);
+    ck_assert_int_eq(entries[0].signal, OTLP_METRICS);
+    ck_assert_uint_lt(entries[0].records, 50);
+}
+END_TEST
+
+START_TEST(quarantine_goes_before_live_data)
+{
+    options.max_bytes = 60000;
+    open_spool();
+    (void)cursor("central");
+    struct spool_record poison = {.sequence = 1,
+                                  .item_count = 1,
+                                  .payload = bytes_of("poison"),
+                                  .signal = OTLP_LOGS};
+    for (int i = 0; i < 5; i++)
+        expect_ok(spool_quarantine(spool, "central", &poison, "400", &err));
+    struct spool_state state;
+    spool_state(spool, &state);
+    ck_assert_uint_eq(state.quarantine_files, 5);
+    while (lost(SPOOL_LOSS_EVICTED_SIZE, "central") == 0)
+        expect_ok(append(OTLP_LOGS, 200));
+    spool_state(spool, &state);
+    ck_assert_uint_eq(state.quarantine_files, 0);
+    ck_assert_uint_eq(lost(SPOOL_LOSS_QUARANTINED, "central"), 5);
+}
+END_TEST
+
+START_TEST(records_past_their_age_go_and_younger_ones_stay)
+{
+    options.max_age_ns = 2 * DAY_NS;
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    for (int i = 0; i < 10; i++) { /* all in one segment, one per quarter of a day */
+        expect_ok(append(OTLP_TRACES, 100));
+        manual_clock_advance_ms(&now, 6 * 3600 * 1000);
+    }
+    expect_ok(spool_maintain(spool, &err));
+    ck_assert_uint_eq(lost(SPOOL_LOSS_EVICTED_AGE, "central"), 2);
+    ck_assert_uint_eq(read_all(c), 8);
+    spool_destroy(spool);
+    open_spool();
+    c = cursor("central");
+    expect_ok(spool_maintain(spool, &err));
+    ck_assert_uint_eq(lost(SPOOL_LOSS_EVICTED_AGE, "central"), 2);
+    ck_assert_uint_eq(read_all(c), 8);
+}
+END_TEST
+
+START_TEST(a_clock_that_jumps_a_day_either_way_evicts_nothing)
+{
+    options.max_age_ns = DAY_NS / 2;
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    for (int jump = 0; jump < 4; jump++) {
+        expect_ok(append(OTLP_LOGS, 100));
+        now.wall_ns += jump % 2 == 0 ? DAY_NS : 0;
+        now.wall_ns -= jump % 2 == 1 ? 2 * DAY_NS : 0;
+        expect_ok(spool_maintain(spool, &err));
+    }
+    ck_assert_uint_eq(read_all(c), 4);
+}
+END_TEST
+
+START_TEST(low_disk_space_evicts_then_refuses_and_takes_again_when_there_is_room)
+{
+    options.min_free_disk_bytes = 50000;
+    fault_fs_set_capacity(disk, 150000);
+    open_spool();
+    (void)cursor("central");
+    for (int i = 0; i < 1000; i++)
+        expect_ok(append(OTLP_LOGS, 200));
+    ck_assert_uint_gt(lost(SPOOL_LOSS_EVICTED_DISK, "central"), 0);
+    ck_assert_uint_le(fault_fs_bytes(disk), 100000);
+
+    uint64_t capacity = fault_fs_bytes(disk) + 3000; /* another program filled the disk */
+    fault_fs_set_capacity(disk, capacity);
+    expect_ok(spool_maintain(spool, &err));
+    ck_assert_uint_le(fault_fs_bytes(disk), capacity - 50000);
+    fault_fs_set_capacity(disk,
+                          fault_fs_bytes(disk) + 3000); /* and again: nothing is left to give */
+    expect_ok(spool_maintain(spool, &err));
+    bool refused = false;
+    for (int i = 0; i < 100 && !refused; i++)
+        refused = !append(OTLP_LOGS, 200);
+    ck_assert(refused);
+    ck_assert_int_eq(err.kind, FAIL_NO_SPACE);
+    ck_assert_ptr_nonnull(strstr(err.remedy, "min_free_disk_mib"));
+    ck_assert(!append(OTLP_LOGS, 200));
+    fault_fs_set_capacity(disk, 150000);
+    expect_ok(append(OTLP_LOGS, 200));
+}
+END_TEST
+
+START_TEST(a_full_disk_is_reported_survived_and_left_as_soon_as_there_is_room)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    fault_fs_set_capacity(disk, fault_fs_bytes(disk) + 4096); /* not even one segment */
+    ck_assert(!append(OTLP_LOGS, 200));
+    ck_assert_int_eq(err.kind, FAIL_NO_SPACE);
+    ck_assert_ptr_nonnull(strstr(err.remedy, "free disk space"));
+    fault_fs_set_capacity(disk, 0);
+    expect_ok(append(OTLP_LOGS, 200));
+    ck_assert_uint_eq(read_all(c), 1);
+    ck_assert_ptr_null(fault_fs_find(disk, ".part", 0));
+}
+END_TEST
+
+START_TEST(a_record_beyond_the_limit_is_refused_and_nothing_is_evicted_for_it)
+{
+    options.max_bytes = 50000;
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    for (int i = 0; i < 20; i++)
+        expect_ok(append(OTLP_LOGS, 500));
+    ck_assert(!append(OTLP_LOGS, 60000));
+    ck_assert_int_eq(err.kind, FAIL_NO_SPACE);
+    ck_assert_ptr_nonnull(strstr(err.remedy, "relay.spool.max_mib"));
+    expect_ok(append(OTLP_LOGS, 500));
+    ck_assert_uint_eq(read_all(c), 21);
+}
+END_TEST
+
+START_TEST(a_read_only_disk_fails_to_open_with_a_remedy)
+{
+    fault_fs_set_read_only(disk, true);
+    ck_assert_ptr_null(spool_create(&options, &fs, &watch, &err));
+    ck_assert_ptr_nonnull(strstr(err.remedy, "relay.spool.path"));
+}
+END_TEST
+
+START_TEST(a_disk_that_turns_read_only_refuses_and_recovers)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    expect_ok(append(OTLP_LOGS, 100));
+    fault_fs_set_read_only(disk, true);
+    for (int i = 0; i < 3; i++)
+        ck_assert(!append(OTLP_LOGS, 100));
+    fault_fs_set_read_only(disk, false);
+    expect_ok(append(OTLP_LOGS, 100));
+    ck_assert_uint_eq(read_all(c), 2);
+}
+END_TEST
+
+START_TEST(the_ledger_sums_a_day_and_survives)
+{
+    open_spool();
+    struct spool_ledger_entry e = {.reason = SPOOL_LOSS_REJECTED,
+                                   .destination = "span",
+                                   .signal = OTLP_METRICS,
+                                   .records = 5,
+                                   .from_ns = now.wall_ns,
+                                   .to_ns = now.wall_ns};
+    expect_ok(spool_ledger_add(spool, &e, &err));
+    e.to_ns += 60 * NS_PER_S;
+    expect_ok(spool_ledger_add(spool, &e, &err));
+    e.from_ns = e.to_ns = now.wall_ns + 3 * DAY_NS;
+    e.records = 7;
+    expect_ok(spool_ledger_add(spool, &e, &err));
+    spool_destroy(spool);
+    open_spool();
+    struct spool_ledger_entry out[4];
+    ck_assert_uint_eq(spool_ledger(spool, out, 4), 2);
+    ck_assert_uint_eq(out[0].records, 7);
+    ck_assert_uint_eq(out[1].records, 10);
+    ck_assert_uint_eq(out[1].to_ns - out[1].from_ns, 60 * NS_PER_S);
+    ck_assert_str_eq(out[1].destination, "span");
+    ck_assert_str_eq(spool_loss_name(out[1].reason), "rejected");
+}
+END_TEST
+
+START_TEST(a_forgotten_destination_holds_nothing_up)
+{
+    open_spool();
+    struct spool_cursor *kept = cursor("kept");
+    (void)cursor("gone");
+    for (int i = 0; i < 200; i++)
+        expect_ok(append(OTLP_LOGS, 200));
+    spool_destroy(spool);
+    open_spool();
+    kept = cursor("kept");
+    expect_ok(spool_cursor_done(kept, 200, &err));
+    expect_ok(spool_maintain(spool, &err));
+    ck_assert_ptr_nonnull(fault_fs_find(disk, ".seg", 1));
+    expect_ok(spool_cursor_forget(spool, "gone", &err));
+    expect_ok(spool_maintain(spool, &err));
+    ck_assert_ptr_null(fault_fs_find(disk, ".seg", 1));
+    ck_assert_ptr_null(fault_fs_find(disk, "positions/gone", 0));
+    struct spool_cursor *c = spool_cursor_open(spool, "../x", &err);
+    ck_assert_ptr_null(c);
+    ck_assert_int_eq(err.kind, FAIL_INVALID);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("spool limits");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests,
+                   the_size_limit_evicts_the_oldest_and_accounts_for_each_item_per_destination);
+    tcase_add_test(tests, a_destination_loses_only_signals_it_wants);
+    tcase_add_test(tests, quarantine_goes_before_live_data);
+    tcase_add_test(tests, records_past_their_age_go_and_younger_ones_stay);
+    tcase_add_test(tests, a_clock_that_jumps_a_day_either_way_evicts_nothing);
+    tcase_add_test(tests, low_disk_space_evicts_then_refuses_and_takes_again_when_there_is_room);
+    tcase_add_test(tests, a_full_disk_is_reported_survived_and_left_as_soon_as_there_is_room);
+    tcase_add_test(tests, a_record_beyond_the_limit_is_refused_and_nothing_is_evicted_for_it);
+    tcase_add_test(tests, a_read_only_disk_fails_to_open_with_a_remedy);
+    tcase_add_test(tests, a_disk_that_turns_read_only_refuses_and_recovers);
+    tcase_add_test(tests, the_ledger_sums_a_day_and_survives);
+    tcase_add_test(tests, a_forgotten_destination_holds_nothing_up);
+    suite_add_tcase(suite, tests);
+    return expect_run(suite);
+}
