@@ -1,0 +1,394 @@
+#include "server/importers/importer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "core/http/client.h"
+#include "platform/platform.h"
+#include "server/importers/chunks.h"
+#include "server/importers/page.h"
+#include "server/store/control.h"
+
+enum {
+    DEFAULT_TRIES = 8,
+    DEFAULT_RETRY_MS = 1000,
+    DEFAULT_TIMEOUT_MS = 60000,
+    LONGEST_PAUSE_MS = 120000,
+    LOCK_S = 300,     /* longer than any one request with its pause */
+    MAX_RESTARTS = 3, /* of one chain, by 410 */
+    MAX_ANSWER_MIB = 16,
+    MAX_CURSOR_BYTES = 1024,
+    PAGE_LIMIT = 1000, /* every report's largest */
+};
+
+struct import {
+    struct control_store *store;
+    const struct control_api_usage_kind *usage;
+    const struct importer_options *options;
+    struct importer_result *result;
+    char owner[PLATFORM_UUID_BYTES];
+    uint64_t last_request_ns;
+    struct importer_progress progress;
+    struct api_import_state state;
+    struct buffer body, headers;
+};
+
+/* What one request led to. */
+enum step {
+    STEP_PAGE,    /* a page is staged */
+    STEP_NOT_YET, /* the report has no data for that day so far: not a fault */
+    STEP_RESTART, /* the cursor has expired */
+    STEP_RETRY,   /* a passing fault */
+    STEP_FAILED,  /* err is set */
+    STEP_STOPPED,
+};
+
+struct rows {
+    struct api_usage *items;
+    size_t count, capacity;
+};
+
+static bool keep_row(void *context, const struct api_usage *row)
+{
+    struct rows *rows = context;
+    if (rows->count == rows->capacity) {
+        rows->capacity = rows->capacity ? rows->capacity * 2 : 256;
+        rows->items = xrealloc(rows->items, rows->capacity * sizeof *rows->items);
+    }
+    rows->items[rows->count++] = *row;
+    return true;
+}
+
+static void tell(struct import *im, const char *note)
+{
+    im->progress.note = note;
+    if (im->options->progress)
+        im->options->progress(im->options->context, &im->progress);
+}
+
+static bool extend_lock(struct import *im, struct error *err)
+{
+    uint64_t now = clock_wall_ns(im->options->clock);
+    return im->usage->lock(im->store, im->owner, now, now + LOCK_S * NS_PER_S, err);
+}
+
+static bool wait_ms(struct import *im, uint64_t ms)
+{
+    return ms == 0 || im->options->pause(im->options->context, ms);
+}
+
+/* Cursors are opaque: every byte that is not unreserved is escaped (RFC 3986). */
+static void put_escaped(struct buffer *url, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                     strchr("-._~", c);
+        (void)!(plain ? buffer_append_byte(url, c) : buffer_append_format(url, "%%%02X", c));
+    }
+}
+
+static void put_url(const struct import *im, const struct api_chunk *chunk, const char *cursor,
+                    struct buffer *url)
+{
+    static const char *const group = "&group_by[]=model&group_by[]=product";
+    const char *base = im->options->base_url;
+    bool ok = true;
+    switch (chunk->report) {
+    case API_ADMIN_CLAUDE_CODE:
+        ok =
+            buffer_append_format(url, "%s/v1/organizations/usage_report/claude_code?starting_at=%s",
+                                 base, chunk->from);
+        break;
+    case API_ENTERPRISE_USERS:
+        ok = buffer_append_format(url, "%s/v1/organizations/analytics/users?date=%s", base,
+                                  chunk->from);
+        break;
+    case API_ENTERPRISE_USAGE:
+    case API_ENTERPRISE_COST:
+        ok = buffer_append_format(
+            url,
+            "%s/v1/organizations/analytics/user_%s_report?starting_at=%sT00:00:00Z"
+            "&ending_at=%sT00:00:00Z&bucket_width=1d&products[]=claude_code%s",
+            base, chunk->report == API_ENTERPRISE_USAGE ? "usage" : "cost", chunk->from, chunk->to,
+            group);
+        break;
+    default:
+        ok = buffer_append_format(
+            url,
+            "%s/v1/organizations/analytics/%s?starting_at=%sT00:00:00Z&ending_at=%sT00:00:00Z"
+            "&time_bucket_width=1d&group_by[]=actor%s",
+            base, chunk->report == API_ANALYTICS_USAGE ? "usage" : "cost", chunk->from, chunk->to,
+            group);
+    }
+    ok = ok && buffer_append_format(url, "&limit=%d", PAGE_LIMIT);
+    if (ok && cursor[0]) {
+        (void)!buffer_append_text(url, "&page=");
+        put_escaped(url, cursor);
+    }
+}
+
+static void request(struct import *im, const struct api_chunk *chunk, const char *cursor,
+                    struct http_result *result)
+{
+    struct buffer url = {.max_bytes = 8192};
+    put_url(im, chunk, cursor, &url);
+    char *key = xasprintf("x-api-key: %s", im->options->key->text);
+    char *agent = xasprintf("User-Agent: %s", im->options->user_agent);
+    bool beta = chunk->report == API_ANALYTICS_USAGE || chunk->report == API_ANALYTICS_COST;
+    const char *headers[] = {key, agent, "anthropic-version: 2023-06-01",
+                             beta ? "anthropic-beta: analytics-usage-cost-2026-08-24" : NULL, NULL};
+    struct http_call call = {.method = "GET",
+                             .url = buffer_text(&url),
+                             .headers = headers,
+                             .ca_file = im->options->ca_file,
+                             .timeout_ms = im->options->timeout_ms ? im->options->timeout_ms
+                                                                   : DEFAULT_TIMEOUT_MS,
+                             .max_answer_bytes = MAX_ANSWER_MIB * MIB};
+    buffer_reset(&im->body);
+    buffer_reset(&im->headers);
+    http_client_perform(&call, result, &im->body, &im->headers);
+    im->last_request_ns = clock_monotonic_ns(im->options->clock);
+    memset(key, 0, strlen(key));
+    free(key);
+    free(agent);
+    buffer_clear(&url);
+}
+
+/* Not more often than the organisation's limit allows. */
+static bool pace(struct import *im)
+{
+    uint64_t interval_ns = im->options->request_interval_ms * NS_PER_MS;
+    uint64_t since = clock_monotonic_ns(im->options->clock) - im->last_request_ns;
+    if (im->last_request_ns == 0 || since >= interval_ns)
+        return true;
+    return wait_ms(im, (interval_ns - since) / NS_PER_MS + 1);
+}
+
+static enum step take_page(struct import *im, const struct api_chunk *chunk,
+                           const struct http_result *result, struct buffer *cursor,
+                           struct error *err)
+{
+    struct rows rows = {0};
+    struct api_page page;
+    enum step step = STEP_PAGE;
+    if (!api_page_read(chunk->report, chunk->from, result->body, keep_row, &rows, &page, err)) {
+        step = STEP_RETRY; /* cut off, or a proxy's page: the next try may be whole */
+    } else if (strcmp(page.next_page, (const char *)buffer_text(cursor)) == 0 &&
+               page.next_page[0]) {
+        error_set(err, FAIL_INVALID, "the API gave the same cursor again");
+        step = STEP_FAILED;
+    } else if (!im->usage->chunk_stage(im->store, chunk, rows.items, rows.count, page.next_page,
+                                       err)) {
+        step = STEP_FAILED;
+    } else {
+        buffer_reset(cursor);
+        (void)!buffer_append_text(cursor, page.next_page);
+        im->progress.pages++;
+        im->progress.rows += page.rows;
+        im->result->pages++;
+        im->result->rows += page.rows;
+        im->result->skipped += page.skipped;
+        if (page.drift[0])
+            snprintf(im->state.drift, sizeof im->state.drift, "%s", page.drift);
+        tell(im, "");
+    }
+    free(rows.items);
+    return step;
+}
+
+/* The reports say in words which day is the newest: "… the newest available day is 2026-11-18". */
+static bool says_not_yet(const struct api_chunk *chunk, const char *message)
+{
+    if (chunk->report != API_ENTERPRISE_USERS)
+        return false;
+    for (const char *at = message; *at; at++) {
+        char day[API_DAY_BYTES];
+        snprintf(day, sizeof day, "%.10s", at);
+        if (importer_is_day(day) && strcmp(day, chunk->from) < 0)
+            return true;
+    }
+    return strstr(message, "not available yet") != NULL;
+}
+
+static enum step classify(struct import *im, const struct api_chunk *chunk, bool had_cursor,
+                          const struct http_result *result, struct error *err)
+{
+    char message[240];
+    api_error_message(result->body, message, sizeof message);
+    const char *words = message[0] ? message : "no explanation";
+    switch (result->status) {
+    case 401:
+    case 402:
+    case 403:
+        im->result->rejected = im->state.rejected = true;
+        error_set(err, FAIL_DENIED, "the API refuses the key (%d): %s", result->status, words);
+        error_remedy(err, "put a working key into the key file; the next run catches up by itself");
+        return STEP_FAILED;
+    case 410:
+        error_set(err, FAIL_IO, "the page cursor has expired (410): %s", words);
+        return STEP_RESTART;
+    case 400:
+        if (says_not_yet(chunk, message))
+            return STEP_NOT_YET;
+        error_set(err, FAIL_INVALID, "the API refuses the question (400): %s", words);
+        return had_cursor ? STEP_RESTART : STEP_FAILED; /* a cursor that fits another question */
+    case 404:
+        error_set(err, FAIL_NOT_FOUND, "the API does not know the report (404): %s", words);
+        error_remedy(err, "check the base URL, and that the organisation's plan has this API");
+        return STEP_FAILED;
+    default:
+        error_set(err, FAIL_IO, "the API answered %d: %s", result->status, words);
+        return result->status == 408 || result->status == 429 || result->status >= 500
+                   ? STEP_RETRY
+                   : STEP_FAILED;
+    }
+}
+
+/* One page, with its retries. */
+static enum step fetch_page(struct import *im, const struct api_chunk *chunk, struct buffer *cursor,
+                            struct error *err)
+{
+    uint32_t tries = im->options->tries ? im->options->tries : DEFAULT_TRIES;
+    uint64_t pause_ms =
+        im->options->retry_first_ms ? im->options->retry_first_ms : DEFAULT_RETRY_MS;
+    bool had_cursor = cursor->len > 0;
+    for (uint32_t attempt = 1;; attempt++) {
+        struct http_result result;
+        uint64_t asked_ms = 0;
+        if (!pace(im))
+            return STEP_STOPPED;
+        if (!extend_lock(im, err))
+            return STEP_FAILED;
+        request(im, chunk, buffer_text(cursor), &result);
+        enum step step = STEP_RETRY;
+        if (result.stage != HTTP_STAGE_DONE)
+            error_set(err, FAIL_IO, "%s", result.error);
+        else if (result.status == 200)
+            step = take_page(im, chunk, &result, cursor, err);
+        else
+            step = classify(im, chunk, had_cursor, &result, err);
+        if (step != STEP_RETRY)
+            return step;
+        if (attempt >= tries)
+            return STEP_FAILED;
+
+        bool told =
+            result.stage == HTTP_STAGE_DONE &&
+            http_result_retry_after_ms(&result, clock_wall_ns(im->options->clock), &asked_ms);
+        uint64_t wait = told && asked_ms > pause_ms ? asked_ms : pause_ms;
+        wait = wait < LONGEST_PAUSE_MS ? wait : LONGEST_PAUSE_MS;
+        char note[320];
+        snprintf(note, sizeof note, "waiting %" PRIu64 " ms: %.250s", wait, err->cause);
+        tell(im, note);
+        if (!wait_ms(im, wait))
+            return STEP_STOPPED;
+        pause_ms *= 2;
+    }
+}
+
+/* All pages of a chunk, from where an earlier run stopped. */
+static enum step fetch_chunk(struct import *im, const struct api_chunk *chunk, struct error *err)
+{
+    struct buffer cursor = {.max_bytes = MAX_CURSOR_BYTES};
+    bool staged = false;
+    enum step step = STEP_FAILED;
+    if (!im->usage->chunk_cursor(im->store, chunk, &staged, &cursor, err))
+        goto done;
+    bool complete = staged && cursor.len == 0; /* killed between the last page and the finish */
+    for (int restarts = 0; !complete;) {
+        step = fetch_page(im, chunk, &cursor, err);
+        if (step == STEP_RESTART && restarts++ < MAX_RESTARTS) {
+            buffer_reset(&cursor);
+            if (!im->usage->chunk_drop(im->store, chunk, err)) {
+                step = STEP_FAILED;
+                goto done;
+            }
+            continue;
+        }
+        if (step != STEP_PAGE)
+            goto done;
+        complete = cursor.len == 0;
+    }
+    step = im->usage->chunk_finish(im->store, chunk, clock_wall_ns(im->options->clock), err)
+               ? STEP_PAGE
+               : STEP_FAILED;
+    im->result->chunks += step == STEP_PAGE;
+
+done:
+    buffer_clear(&cursor);
+    return step;
+}
+
+/* One report over all its chunks. True also when it was stopped or has no newer data. */
+static bool import_report(struct import *im, enum api_report report, const char *from,
+                          const char *to, struct error *err)
+{
+    if (!im->usage->state_get(im->store, report, &im->state, err))
+        return false;
+    im->state.attempt_ns = clock_wall_ns(im->options->clock);
+    im->state.rejected = false;
+    im->state.drift[0] = '\0';
+    im->progress =
+        (struct importer_progress){.report = report, .chunks_total = chunk_count(report, from, to)};
+    struct api_chunk chunk = {.report = report};
+    char next[API_DAY_BYTES];
+    snprintf(next, sizeof next, "%s", from);
+    enum step step = STEP_PAGE;
+    while (step == STEP_PAGE && chunk_next(report, next, to, &chunk)) {
+        im->progress.from = chunk.from;
+        im->progress.to = chunk.to;
+        step = fetch_chunk(im, &chunk, err);
+        im->progress.chunks_done += step == STEP_PAGE;
+        memcpy(next, chunk.to, sizeof next);
+    }
+    bool ok = step == STEP_PAGE || step == STEP_NOT_YET || step == STEP_STOPPED;
+    im->result->stopped |= step == STEP_STOPPED;
+    snprintf(im->state.error, sizeof im->state.error, "%.310s", ok ? "" : err->cause);
+    if (ok)
+        im->state.success_ns = clock_wall_ns(im->options->clock);
+    else
+        error_wrap(err, "%s from %s", api_report_name(report), chunk.from);
+    tell(im, ok ? "done" : err->cause);
+    struct error ignored;
+    return im->usage->state_put(im->store, report, &im->state, ok ? err : &ignored) && ok;
+}
+
+bool importer_run(struct control_store *store, const struct importer_options *options,
+                  const char *from, const char *to, struct importer_result *result,
+                  struct error *err)
+{
+    struct import im = {.store = store,
+                        .usage = store->kind->api_usage,
+                        .options = options,
+                        .result = result,
+                        .body = {.max_bytes = MAX_ANSWER_MIB * MIB},
+                        .headers = {.max_bytes = 64 * KIB}};
+    memset(result, 0, sizeof *result);
+    if (!importer_is_day(from) || !importer_is_day(to) || strcmp(from, to) > 0) {
+        error_set(err, FAIL_INVALID, "'%.20s' to '%.20s' is no range of days", from, to);
+        return error_remedy(err, "give days as 2026-11-01, the earlier one first");
+    }
+    platform_uuid(im.owner);
+    if (!extend_lock(&im, err))
+        return false;
+
+    bool ok = true;
+    for (int report = 0; report < API_REPORT_COUNT && !result->stopped; report++) {
+        struct error failure = {.kind = FAIL_NONE};
+        if (!(options->reports & 1u << report))
+            continue;
+        if (!import_report(&im, (enum api_report)report, from, to, &failure) && ok) {
+            *err = failure;
+            ok = false;
+        }
+    }
+    struct error ignored;
+    (void)!im.usage->unlock(store, im.owner, &ignored);
+    buffer_clear(&im.body);
+    buffer_clear(&im.headers);
+    return ok;
+}
