@@ -252,13 +252,16 @@ static size_t gather_attributes(const struct settings_options *o, const struct s
                                 struct settings_pair pairs[MAX_PAIRS])
 {
     size_t n = 0;
-    pairs[n++] = (struct settings_pair){"service.name", service_name};
     for (size_t i = 0; i < o->resource_attribute_count && n < MAX_PAIRS - 1; i++)
         pairs[n++] = o->resource_attributes[i];
     if (user && user->email && *user->email && o->mode == SETTINGS_RELAY)
         pairs[n++] = (struct settings_pair){"user.email", user->email};
     for (size_t i = 0; user && i < user->attribute_count && n < MAX_PAIRS; i++)
         pairs[n++] = user->attributes[i];
+    /* Claude Code copies these onto every record, so no more than needed; but never none, because
+     * an empty value does not keep a shell's attributes out. */
+    if (n == 0)
+        pairs[n++] = (struct settings_pair){"service.name", service_name};
     return n;
 }
 

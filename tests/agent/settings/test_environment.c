@@ -245,8 +245,7 @@ START_TEST(what_differs_per_person_stays_out_of_the_managed_block)
     environment_clear(&block);
     expect_ok(environment_user(&options, &user, NULL, &block, &err));
     expect_value("OTEL_EXPORTER_OTLP_HEADERS", "x-local-token=t");
-    expect_value("OTEL_RESOURCE_ATTRIBUTES",
-                 "service.name=claude-code,user.email=alice@example.com");
+    expect_value("OTEL_RESOURCE_ATTRIBUTES", "user.email=alice@example.com");
 }
 END_TEST
 
