@@ -466,6 +466,8 @@ void receive_destroy(struct receive *r)
 {
     if (!r)
         return;
+    for (size_t i = 0; i < r->waiting_count; i++) /* the loop ended between append and commit */
+        answer_unavailable(r, r->waiting[i].exchange, r->waiting[i].encoding);
     if (r->server)
         http_server_destroy(r->server);
     if (r->grpc_server)
