@@ -19,6 +19,7 @@ enum {
     DEFAULT_CONCURRENCY = 2,
     PACE_MS = 20, /* a quiet queue is gathered this long: few records wait, many share a request */
     PROBE_BODY_BYTES = 64 * 1024,
+    SUSPECT_FAILURES = 2, /* it may be the batch, not the destination: probe with less of it */
     CREDENTIAL_CHECK_PAUSES = 5, /* in first pauses: every 5 s by default */
     RETRY_AFTER_JITTER_SHARE = 4,
     TRACKER_KEPT = 1024,
@@ -371,16 +372,17 @@ static struct batch *pick_probe(struct destination *d, uint64_t now_ms)
         b = best_probe(d);
     if (!b)
         return NULL;
-    /* Only refused ones are left: ask without them, and with them, in turn. */
-    if (waits_for_evidence(d, b)) {
+    /* Only suspects are left: ask without them, and with them, in turn. */
+    bool alone = b->failures >= SUSPECT_FAILURES && b->record_count == 1;
+    if (waits_for_evidence(d, b) || alone) {
         d->empty_probe_sent = !d->empty_probe_sent;
         if (d->empty_probe_sent)
             return empty_probe(b->signal, b->person);
     }
     ready_take(d, b);
     bool light = d->status != RELAY_RETRYING || b->body.len > PROBE_BODY_BYTES;
-    if (light && b->record_count > 1)
-        ready_push_front(d, batch_split(b, 1));
+    if (b->record_count > 1 && (light || b->failures >= SUSPECT_FAILURES))
+        ready_push_front(d, batch_split(b, light ? 1 : b->record_count / 2));
     return b;
 }
 

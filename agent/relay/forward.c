@@ -182,6 +182,8 @@ void forward_destroy(struct forward *f)
         return;
     for (size_t i = 0; i < f->count; i++)
         destination_destroy(f->destinations[i]);
+    f->count = 0; /* calls that were posted and not yet made find nothing */
+    f->maintain_pending = true;
     loop_timer_destroy(f->save_timer);
     loop_timer_destroy(f->maintain_timer);
     loop_timer_destroy(f->drain_timer);

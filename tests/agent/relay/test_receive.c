@@ -5,6 +5,7 @@
 
 #include "agent/relay/gate.h"
 #include "core/otlp/answer.h"
+#include "platform/platform.h"
 #include "tests/agent/relay/rig.h"
 #include "tests/support/expect.h"
 #include "tests/support/make_logs.h"
