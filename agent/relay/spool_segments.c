@@ -7,7 +7,9 @@
 #include "base/memory.h"
 #include "platform/platform.h"
 
-enum { ZERO_STEP_BYTES = 256 * 1024, ROUND_BYTES = 4096 };
+/* Zeros are written in pages: a larger write makes a larger folio in the page cache, and then every
+ * small append dirties, and writes back, the whole of it. */
+enum { ZERO_STEP_BYTES = 4096, ROUND_BYTES = 4096 };
 
 static char *segment_path(const struct spool *s, const struct segment *g)
 {
