@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "core/config/json.h"
 #include "core/config/template.h"
 #include "core/config/yaml.h"
 #include "core/crypto/crypto.h"
+#include "core/plist/plist.h"
 #include "platform/platform.h"
 
 static const char *const signal_names[] = {"metrics", "logs", "traces"};
@@ -173,6 +175,46 @@ static bool read_file(struct agent_config *config, bool must_exist, const struct
     return ok;
 }
 
+/* The profile also carries what only the identity sources read. */
+static void remove_identity_keys(struct config_node *tree)
+{
+    static const char *const keys[] = {"UserEmail", "email"};
+    size_t kept = 0;
+    for (size_t i = 0; i < tree->count; i++) {
+        struct config_node *child = tree->children[i];
+        if (strcmp(child->key, keys[0]) == 0 || strcmp(child->key, keys[1]) == 0)
+            config_node_destroy(child);
+        else
+            tree->children[kept++] = child;
+    }
+    tree->count = kept;
+}
+
+/* What a Mac's device manager pushed for our domain; no layer where there is nothing. */
+static bool read_managed(const char *root, const struct fs *fs, struct config_layer *layer,
+                         struct config_problems *problems)
+{
+    struct buffer plist = {.max_bytes = CONFIG_YAML_MAX_BYTES};
+    struct buffer json = {.max_bytes = CONFIG_YAML_MAX_BYTES};
+    struct error err = {0};
+    char *path =
+        platform_under_root(root, "/Library/Managed Preferences/com.claude-telemetry.agent.plist");
+    bool is_there = fs_read_file(fs, path, &plist, &err);
+    bool ok = !is_there && err.kind == FAIL_NOT_FOUND;
+    if (is_there && plist_to_json(buffer_bytes(&plist), &json, &err))
+        layer->tree = config_json_parse(path, buffer_bytes(&json), &err);
+    if (layer->tree) {
+        remove_identity_keys(layer->tree);
+        ok = true;
+    } else if (!ok) {
+        config_problems_add(problems, &err);
+    }
+    layer->name = path;
+    buffer_clear(&plist);
+    buffer_clear(&json);
+    return ok;
+}
+
 struct agent_config *agent_config_load(const char *root, const char *path, const struct fs *fs,
                                        struct config_problems *problems)
 {
@@ -185,10 +227,16 @@ struct agent_config *agent_config_load(const char *root, const char *path, const
         config->path = xasprintf("%s/agent.yaml", dir);
         free(dir);
     }
-    if (!read_file(config, path != NULL, fs, &tree, problems))
+    struct config_layer layers[2] = {{0}};
+    if (!read_managed(root, fs, &layers[0], problems) ||
+        !read_file(config, path != NULL, fs, &tree, problems)) {
+        config_node_destroy(layers[0].tree);
+        free((char *)layers[0].name);
         goto failed;
-    struct config_layer layer = {.name = config->path, .tree = tree};
-    config->values = config_create(&agent_config_table, &layer, 1, problems);
+    }
+    layers[1] = (struct config_layer){.name = config->path, .tree = tree};
+    config->values = config_create(&agent_config_table, layers, 2, problems);
+    free((char *)layers[0].name);
     if (!config->values || !agent_config_check(config->values, problems))
         goto failed;
     return config;

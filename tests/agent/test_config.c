@@ -215,6 +215,56 @@ START_TEST(variables_may_stand_in_endpoints)
 }
 END_TEST
 
+static const char profile[] =
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><dict>"
+    "<key>UserEmail</key><string>$EMAIL</string>"
+    "<key>relay</key><dict><key>max_request_mib</key><integer>7</integer></dict>"
+    "<key>claude</key><dict><key>log_user_prompts</key><%s/>"
+    "<key>signals</key><array><string>logs</string></array></dict>"
+    "<key>server.url</key><string>{{url}}</string>"
+    "<key>destinations</key><array><dict><key>name</key><string>m</string>"
+    "<key>endpoint</key><string>http://h</string></dict></array></dict></plist>";
+
+static void write_profile(const char *prompts)
+{
+    char *dir = xasprintf("%s/Library/Managed Preferences", root);
+    char *file = xasprintf("%s/com.claude-telemetry.agent.plist", dir);
+    char *text = xasprintf("%.*s%s%s", (int)(strstr(profile, "%s") - profile), profile, prompts,
+                           strstr(profile, "%s") + 2);
+    expect_ok(fs_make_dirs(&fs_real, dir, 0755, &err));
+    expect_ok(fs_replace_file(&fs_real, file, bytes_of(text), 0644, &err));
+    free(text);
+    free(file);
+    free(dir);
+}
+
+START_TEST(a_macs_managed_preferences_win_over_the_file)
+{
+    char place[300];
+    write_profile("true");
+    struct agent_config *c = load("relay: {max_request_mib: 9, listen: '127.0.0.1:5'}\n"
+                                  "server: {url: 'https://x.example'}\n");
+    ck_assert_msg(c != NULL, "%s", problems.count ? problems.items[0].cause : "no problem");
+    ck_assert_int_eq(config_integer(c->values, "relay.max_request_mib"), 7);
+    ck_assert_str_eq(config_text(c->values, "relay.listen"), "127.0.0.1:5");
+    ck_assert(config_bool(c->values, "claude.log_user_prompts"));
+    ck_assert_uint_eq(config_list_count(c->values, "claude.signals"), 1);
+    ck_assert_uint_eq(config_section_count(c->values, "destinations"), 1);
+    ck_assert_str_eq(config_text(c->values, "server.url"), "https://x.example"); /* unresolved */
+    ck_assert_ptr_nonnull(
+        strstr(config_place(c->values, "relay.max_request_mib", place, sizeof place), "Managed"));
+    agent_config_destroy(c);
+}
+END_TEST
+
+START_TEST(a_broken_profile_is_named)
+{
+    write_profile("string>maybe</string><key>other</key><true");
+    ck_assert_ptr_null(load(""));
+    ck_assert_ptr_nonnull(strstr(problems.items[0].cause, "com.claude-telemetry.agent.plist"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent config");
@@ -226,6 +276,8 @@ int main(void)
     tcase_add_test(tests, the_hash_follows_the_content);
     tcase_add_loop_test(tests, a_broken_file_is_explained, 0, sizeof broken / sizeof *broken);
     tcase_add_test(tests, variables_may_stand_in_endpoints);
+    tcase_add_test(tests, a_macs_managed_preferences_win_over_the_file);
+    tcase_add_test(tests, a_broken_profile_is_named);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
 }
