@@ -59,6 +59,21 @@ bool device_load(const struct fs *fs, const char *state_dir, struct device *out,
     return ok;
 }
 
+/* Enrolling by hand happens as root, the service is somebody else: who owns the folder owns the
+ * file. Only root can give it away, and only root has to. */
+static bool give_to_owner(const struct fs *fs, const char *dir, const char *path, struct error *err)
+{
+    struct fs_stat folder, file;
+    if (!fs->stat(fs->disk, dir, &folder, err) || !fs->stat(fs->disk, path, &file, err))
+        return false;
+    if (folder.uid == file.uid)
+        return true;
+    struct fs_file *open = fs->open(fs->disk, path, FS_READ | FS_WRITE, 0600, err);
+    bool ok = open && fs->file_own(fs->disk, open, folder.uid, folder.gid, 0600, err);
+    fs->close(fs->disk, open);
+    return ok;
+}
+
 bool device_save(const struct fs *fs, const char *state_dir, const struct device *device,
                  struct error *err)
 {
@@ -77,7 +92,8 @@ bool device_save(const struct fs *fs, const char *state_dir, const struct device
     json_object_close(&w);
     bool ok = json_writer_ok(&w) || error_set(err, FAIL_TOO_LARGE, "the enrolment is too large");
     ok = ok && fs_make_dirs(fs, state_dir, 0700, err) &&
-         fs_replace_file(fs, path, buffer_bytes(&text), 0600, err);
+         fs_replace_file(fs, path, buffer_bytes(&text), 0600, err) &&
+         give_to_owner(fs, state_dir, path, err);
     buffer_clear(&text);
     free(path);
     return ok || error_wrap(err, "cannot keep the device's token");

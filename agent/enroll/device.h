@@ -29,7 +29,7 @@ struct device {
 MUST_USE bool device_load(const struct fs *fs, const char *state_dir, struct device *out,
                           struct error *err);
 
-/* Durable, mode 0600. Makes the folder, mode 0700, when it is missing. */
+/* Durable, mode 0600, owned by who owns the folder. Makes it, mode 0700, when it is missing. */
 MUST_USE bool device_save(const struct fs *fs, const char *state_dir, const struct device *device,
                           struct error *err);
 

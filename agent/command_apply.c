@@ -1,0 +1,181 @@
+/* apply and revert: Claude Code's settings, once. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/command.h"
+#include "agent/settings_setup.h"
+#include "agent/status_file.h"
+#include "core/json/writer.h"
+#include "platform/platform.h"
+
+enum { DIFF_BYTES = 4 * 1024 * 1024, DOCUMENT_BYTES = 8 * 1024 * 1024 };
+
+/* Where the running relay listens; else where the configuration wants it. */
+static uint16_t relay_port_now(const struct command_line *line, const struct config *values)
+{
+    const char *listen = config_text(values, "relay.listen");
+    long port = strtol(strrchr(listen, ':') + 1, NULL, 10);
+    struct buffer text = {0};
+    struct error err = {0};
+    char *run_dir = platform_run_dir(line->root);
+    if (status_file_read(run_dir, &fs_real, &text, &err)) {
+        cJSON *status = cJSON_ParseWithLength((const char *)text.data, text.len);
+        const cJSON *running =
+            cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(status, "relay"),
+                                             "port");
+        if (cJSON_IsNumber(running) && running->valueint > 0 && running->valueint <= 65535)
+            port = running->valueint;
+        cJSON_Delete(status);
+    }
+    buffer_clear(&text);
+    free(run_dir);
+    return (uint16_t)port;
+}
+
+static const char *change_name(enum settings_change change)
+{
+    static const char *const names[] = {
+        [SETTINGS_UNCHANGED] = "unchanged", [SETTINGS_CREATE] = "create",
+        [SETTINGS_EDIT] = "edit",           [SETTINGS_REMOVE] = "remove",
+        [SETTINGS_BLOCKED] = "blocked",
+    };
+    return names[change];
+}
+
+static void print_blocked(const struct settings_plan *plan)
+{
+    for (size_t i = 0; i < settings_plan_count(plan); i++) {
+        struct settings_file file = settings_plan_file(plan, i);
+        if (file.change == SETTINGS_BLOCKED)
+            error_print(AGENT_PROGRAM, file.problem);
+    }
+}
+
+static bool put_files(const struct settings_plan *plan, struct json_writer *w)
+{
+    json_put_key(w, "files");
+    json_array_open(w);
+    for (size_t i = 0; i < settings_plan_count(plan); i++) {
+        struct settings_file file = settings_plan_file(plan, i);
+        json_object_open(w);
+        json_put_key(w, "path");
+        json_put_string(w, file.path);
+        json_put_key(w, "user");
+        json_put_string(w, file.user);
+        json_put_key(w, "change");
+        json_put_string(w, change_name(file.change));
+        json_put_key(w, "problem");
+        json_put_string(w, file.change == SETTINGS_BLOCKED ? file.problem->cause : NULL);
+        json_object_close(w);
+    }
+    json_array_close(w);
+    json_put_key(w, "notes");
+    json_array_open(w);
+    for (size_t i = 0; i < settings_plan_note_count(plan); i++)
+        json_put_string(w, settings_plan_note(plan, i));
+    json_array_close(w);
+    return json_writer_ok(w);
+}
+
+static void print_json(const struct settings_plan *plan, const struct settings_result *result,
+                       const struct buffer *diff, bool dry_run)
+{
+    struct buffer out = {.max_bytes = DOCUMENT_BYTES};
+    struct json_writer w = json_writer_make(&out);
+    w.pretty = true;
+    json_object_open(&w);
+    json_put_key(&w, "dry_run");
+    json_put_bool(&w, dry_run);
+    json_put_key(&w, "written");
+    json_put_uint(&w, result->written);
+    json_put_key(&w, "removed");
+    json_put_uint(&w, result->removed);
+    json_put_key(&w, "failed");
+    json_put_uint(&w, result->failed);
+    put_files(plan, &w);
+    json_put_key(&w, "diff");
+    json_put_bytes(&w, buffer_bytes(diff));
+    json_object_close(&w);
+    if (json_writer_ok(&w))
+        printf("%.*s\n", (int)out.len, (const char *)out.data);
+    buffer_clear(&out);
+}
+
+static void print_text(const struct settings_plan *plan, const struct settings_result *result,
+                       const struct buffer *diff, bool dry_run)
+{
+    if (diff->len > 0)
+        fwrite(diff->data, 1, diff->len, stdout);
+    for (size_t i = 0; i < settings_plan_note_count(plan); i++)
+        printf("note: %s\n", settings_plan_note(plan, i));
+    if (dry_run)
+        printf("%zu of %zu files would change\n", settings_plan_pending(plan),
+               settings_plan_count(plan));
+    else
+        printf("%zu files written, %zu removed, %zu of %zu as they should be already\n",
+               result->written, result->removed,
+               settings_plan_count(plan) - result->written - result->removed - result->failed,
+               settings_plan_count(plan));
+}
+
+static int carry_out(struct settings_plan *plan, const struct command_line *line)
+{
+    struct settings_result result = {0};
+    struct buffer diff = {.max_bytes = DIFF_BYTES};
+    struct error err = {0};
+    bool ok = settings_diff(plan, &diff) ||
+              error_set(&err, FAIL_TOO_LARGE, "the difference is too large to show");
+    bool is_blocked = settings_plan_blocked(plan) > 0;
+    if (ok && !line->dry_run)
+        ok = settings_apply(plan, &fs_real, &result, &err);
+    if (line->json)
+        print_json(plan, &result, &diff, line->dry_run);
+    else
+        print_text(plan, &result, &diff, line->dry_run);
+    print_blocked(plan);
+    if (!ok && !is_blocked)
+        error_print(AGENT_PROGRAM, &err);
+    buffer_clear(&diff);
+    return ok && !is_blocked ? EXIT_DONE : EXIT_FAILED;
+}
+
+int command_apply(const struct command_line *line)
+{
+    struct error err = {0};
+    struct settings_setup setup = {0};
+    struct settings_plan *plan = NULL;
+    struct agent_config *config = command_load_config(line);
+    if (!config)
+        return EXIT_USAGE;
+    char *state_dir = platform_state_dir(line->root);
+    struct accounts *accounts =
+        accounts_create(line->root, state_dir, !line->dry_run, &fs_real, &err);
+    if (accounts) {
+        accounts_refresh(accounts, config->values, NULL);
+        if (settings_setup_init(&setup, config->values, line->root, accounts,
+                                relay_port_now(line, config->values), &fs_real, &err))
+            plan = settings_plan_create(&setup.options, &fs_real, &err);
+    }
+    int code = plan ? carry_out(plan, line) : command_fail(&err);
+    settings_plan_destroy(plan);
+    settings_setup_clear(&setup);
+    accounts_destroy(accounts);
+    agent_config_destroy(config);
+    free(state_dir);
+    return code;
+}
+
+int command_revert(const struct command_line *line)
+{
+    struct settings_result result = {0};
+    struct error err = {0};
+    bool ok = settings_revert(line->root, &fs_real, &result, &err);
+    if (line->json)
+        printf("{\"written\": %zu, \"removed\": %zu, \"failed\": %zu}\n", result.written,
+               result.removed, result.failed);
+    else if (ok)
+        printf("%zu files put back, %zu removed\n", result.written, result.removed);
+    return ok ? EXIT_DONE : command_fail(&err);
+}
