@@ -1,0 +1,177 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "server/store/control.h"
+#include "tests/support/expect.h"
+#include "tests/support/temp_dir.h"
+
+static struct error err;
+static struct control_store *store, *other; /* two processes' views of one file */
+static char *dir;
+
+static void set_up(void)
+{
+    char url[512];
+    dir = temp_dir_make();
+    snprintf(url, sizeof url, "sqlite:%s/control.db", dir);
+    store = control_store_open(url, &err);
+    ck_assert_msg(store != NULL, "%s", err.cause);
+    other = control_store_open(url, &err);
+    ck_assert_msg(other != NULL, "%s", err.cause);
+}
+
+static void tear_down(void)
+{
+    store->kind->close(store);
+    other->kind->close(other);
+    temp_dir_remove(dir);
+}
+
+static bool count_system(void *context, const struct control_system *system)
+{
+    ck_assert_uint_gt(strlen(system->name), 0);
+    ++*(int *)context;
+    return true;
+}
+
+START_TEST(a_system_has_one_name)
+{
+    struct control_system made, found;
+    int count = 0;
+    expect_ok(store->kind->system_create(store, "Claude Code", 5, &made, &err));
+    expect_ok(other->kind->system_find(other, "Claude Code", &found, &err));
+    ck_assert_int_eq(found.id, made.id);
+    ck_assert_uint_eq(found.created_ns, 5);
+    expect_fail(other->kind->system_create(other, "Claude Code", 6, &made, &err), FAIL_INVALID);
+    expect_fail(store->kind->system_create(store, "", 6, &made, &err), FAIL_INVALID);
+    expect_fail(store->kind->system_create(store, "a\nb", 6, &made, &err), FAIL_INVALID);
+    expect_fail(store->kind->system_find(store, "none", &found, &err), FAIL_NOT_FOUND);
+    ck_assert_str_ne(err.remedy, "");
+    expect_ok(store->kind->system_list(store, count_system, &count, &err));
+    ck_assert_int_eq(count, 1);
+}
+END_TEST
+
+static struct control_token token_of(int64_t system, uint8_t seed, const char *prefix)
+{
+    struct control_token token = {.system_id = system,
+                                  .retention_days = 30,
+                                  .plan = PLAN_PRO,
+                                  .device_id = 3,
+                                  .records_per_s = 9,
+                                  .created_ns = 11};
+    memset(token.sha256, seed, sizeof token.sha256);
+    snprintf(token.prefix, sizeof token.prefix, "%s", prefix);
+    snprintf(token.person, sizeof token.person, "a@x.org");
+    return token;
+}
+
+static bool count_token(void *context, const struct control_token *token)
+{
+    *(int *)context += token->revoked_ns ? 100 : 1;
+    return true;
+}
+
+START_TEST(a_token_is_found_by_its_hash_until_it_is_revoked)
+{
+    struct control_system system;
+    struct control_token found;
+    int64_t id, second;
+    expect_ok(store->kind->system_create(store, "s", 1, &system, &err));
+    struct control_token token = token_of(system.id, 1, "ct_abc");
+    expect_ok(store->kind->token_create(store, &token, &id, &err));
+    expect_ok(other->kind->token_find(other, token.sha256, &found, &err));
+    ck_assert_int_eq(found.id, id);
+    ck_assert_str_eq(found.system, "s");
+    ck_assert_str_eq(found.prefix, "ct_abc");
+    ck_assert_str_eq(found.person, "a@x.org");
+    ck_assert_int_eq(found.retention_days, 30);
+    ck_assert_int_eq(found.plan, PLAN_PRO);
+    ck_assert_int_eq(found.device_id, 3);
+    ck_assert_uint_eq(found.records_per_s, 9);
+    ck_assert_uint_eq(found.revoked_ns, 0);
+    expect_fail(store->kind->token_create(store, &token, &second, &err), FAIL_INVALID);
+
+    expect_ok(store->kind->token_used(store, id, 77, &err));
+    expect_ok(store->kind->token_used(store, id, 70, &err));
+    expect_ok(store->kind->token_find(store, token.sha256, &found, &err));
+    ck_assert_uint_eq(found.last_used_ns, 77);
+
+    struct control_token twin = token_of(system.id, 2, "ct_abc");
+    expect_ok(store->kind->token_create(store, &twin, &second, &err));
+    expect_fail(store->kind->token_revoke(store, "ct_abc", 9, &err), FAIL_NOT_FOUND); /* which? */
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)id);
+    expect_ok(other->kind->token_revoke(other, text, 9, &err));
+    expect_ok(store->kind->token_find(store, token.sha256, &found, &err));
+    ck_assert_uint_eq(found.revoked_ns, 9);
+    expect_ok(store->kind->token_revoke(store, "ct_abc", 9, &err)); /* one is left of that name */
+    expect_fail(store->kind->token_revoke(store, "ct_abc", 9, &err), FAIL_NOT_FOUND);
+
+    int count = 0;
+    expect_ok(store->kind->token_list(store, count_token, &count, &err));
+    ck_assert_int_eq(count, 200);
+    token.sha256[0] = 9;
+    expect_fail(store->kind->token_find(store, token.sha256, &found, &err), FAIL_NOT_FOUND);
+    token.system_id = 999;
+    expect_fail(store->kind->token_create(store, &token, &id, &err), FAIL_INVALID);
+}
+END_TEST
+
+START_TEST(users_are_found_whatever_the_case_of_their_address)
+{
+    struct control_user user = {.email = "Ann@X.org",
+                                .role = ROLE_AUDITOR,
+                                .password = "$scrypt$",
+                                .created_ns = 4},
+                        found;
+    expect_ok(store->kind->user_create(store, &user, &err));
+    expect_ok(other->kind->user_find(other, "ann@x.ORG", &found, &err));
+    ck_assert_str_eq(found.email, "ann@x.org");
+    ck_assert_int_eq(found.role, ROLE_AUDITOR);
+    ck_assert_str_eq(found.password, "$scrypt$");
+    expect_fail(store->kind->user_create(store, &user, &err), FAIL_INVALID);
+    expect_fail(store->kind->user_find(store, "no@x.org", &found, &err), FAIL_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_value_is_what_was_put_last)
+{
+    struct buffer value = {.max_bytes = 64};
+    expect_fail(store->kind->value_get(store, "key", &value, &err), FAIL_NOT_FOUND);
+    expect_ok(store->kind->value_put(store, "key", bytes_make("a\0b", 3), &err));
+    expect_ok(other->kind->value_put(other, "key", bytes_make("c\0d\xff", 4), &err));
+    expect_ok(store->kind->value_get(store, "key", &value, &err));
+    ck_assert(bytes_equal(buffer_bytes(&value), bytes_make("c\0d\xff", 4)));
+    buffer_reset(&value);
+    expect_ok(store->kind->value_put(store, "key", bytes_of(""), &err));
+    expect_ok(store->kind->value_get(store, "key", &value, &err));
+    ck_assert_uint_eq(value.len, 0);
+    buffer_clear(&value);
+}
+END_TEST
+
+START_TEST(an_unknown_kind_of_store_is_refused_without_showing_its_url)
+{
+    ck_assert_ptr_null(control_store_open("mysql://user:secret@host", &err));
+    ck_assert_int_eq(err.kind, FAIL_INVALID);
+    ck_assert_ptr_null(strstr(err.cause, "secret"));
+    ck_assert_str_ne(err.remedy, "");
+    ck_assert_ptr_null(control_store_open("sqlite:/no/such/folder/x.db", &err));
+    ck_assert_int_eq(err.kind, FAIL_DENIED);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("control");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, a_system_has_one_name);
+    tcase_add_test(tests, a_token_is_found_by_its_hash_until_it_is_revoked);
+    tcase_add_test(tests, users_are_found_whatever_the_case_of_their_address);
+    tcase_add_test(tests, a_value_is_what_was_put_last);
+    tcase_add_test(tests, an_unknown_kind_of_store_is_refused_without_showing_its_url);
+    suite_add_tcase(suite, tests);
+    return expect_run(suite);
+}
