@@ -146,7 +146,7 @@ const struct relay_destination_options *destination_options(const struct destina
 void destination_set_status(struct destination *d, enum relay_destination_status status,
                             const char *why)
 {
-    static const bool legal[RELAY_DISABLED + 1][RELAY_DISABLED + 1] = {
+    UNUSED static const bool legal[RELAY_DISABLED + 1][RELAY_DISABLED + 1] = {
         [RELAY_OK] = {[RELAY_RETRYING] = true, [RELAY_AUTH_FAILED] = true, [RELAY_BLOCKED] = true},
         [RELAY_RETRYING] = {[RELAY_OK] = true, [RELAY_AUTH_FAILED] = true, [RELAY_BLOCKED] = true},
         [RELAY_AUTH_FAILED] = {[RELAY_OK] = true, [RELAY_RETRYING] = true, [RELAY_BLOCKED] = true},

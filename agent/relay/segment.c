@@ -340,7 +340,7 @@ static void pass_record(struct segment_walk *w, const struct segment_record *r,
 static bool resynchronise(struct segment_walk *w, struct segment_step *step, struct error *err)
 {
     struct segment_record next;
-    uint64_t offset;
+    uint64_t offset = 0;
     bool found;
     if (!find_header(w, w->offset, &offset, &next, &found, err))
         return false;
