@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATIENCE_S = 60 }; /* a destination may be away this long before it counts */
+enum {
+    PATIENCE_S = 60, /* a destination may be away this long before it counts */
+    DISK_STEP = 64,  /* MiB: other programs' files alone are no news */
+};
 
 /* One part of the agent and how it does. */
 struct component {
@@ -172,7 +175,7 @@ static void put_spool(const struct report *r, struct json_writer *w)
     put_uint(w, "oldest_age_seconds", has_age ? (r->now_ns - s->oldest_ns) / NS_PER_S : 0);
     put_uint(w, "evicted_total", s->evicted_total);
     put_uint(w, "quarantined_total", s->quarantined_total);
-    put_uint(w, "disk_free_bytes", s->disk_free_bytes);
+    put_uint(w, "disk_free_bytes", s->disk_free_bytes / (DISK_STEP * MIB) * (DISK_STEP * MIB));
     json_object_close(w);
 }
 

@@ -11,6 +11,7 @@ struct status_file {
     const struct fs *fs;
     char *dir;
     char *path;
+    char *fresh;        /* what becomes `path` */
     struct buffer last; /* members as written */
 };
 
@@ -20,6 +21,7 @@ struct status_file *status_file_create(const char *run_dir, const struct fs *fs)
     f->fs = fs;
     f->dir = xstrdup(run_dir);
     f->path = xasprintf("%s/status.json", run_dir);
+    f->fresh = xasprintf("%s/status.json.new", run_dir);
     f->last.max_bytes = STATUS_BYTES;
     return f;
 }
@@ -31,7 +33,20 @@ void status_file_destroy(struct status_file *f)
     buffer_clear(&f->last);
     free(f->dir);
     free(f->path);
+    free(f->fresh);
     free(f);
+}
+
+/* Whole or not at all for a reader, but not durable: after power loss the agent writes it anew. */
+static bool replace(struct status_file *f, struct bytes content, struct error *err)
+{
+    const struct fs *fs = f->fs;
+    struct fs_file *file = fs->open(fs->disk, f->fresh, FS_WRITE | FS_CREATE, 0644, err);
+    if (!file)
+        return false;
+    bool ok = fs->truncate(fs->disk, file, 0, err) && fs->write_at(fs->disk, file, 0, content, err);
+    fs->close(fs->disk, file);
+    return ok && fs->rename(fs->disk, f->fresh, f->path, err);
 }
 
 bool status_file_put(struct status_file *f, struct bytes members, uint64_t now_ns, bool *wrote,
@@ -51,8 +66,7 @@ bool status_file_put(struct status_file *f, struct bytes members, uint64_t now_n
               buffer_append(&document, members) && buffer_append_text(&document, "}\n");
     if (!ok)
         error_set(err, FAIL_TOO_LARGE, "the status is too large");
-    ok = ok && fs_make_dirs(f->fs, f->dir, 0755, err) &&
-         fs_replace_file(f->fs, f->path, buffer_bytes(&document), 0644, err);
+    ok = ok && fs_make_dirs(f->fs, f->dir, 0755, err) && replace(f, buffer_bytes(&document), err);
     buffer_clear(&document);
     if (!ok)
         return false;
