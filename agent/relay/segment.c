@@ -12,6 +12,9 @@ static const uint8_t record_magic[4] = {0xC7, 'R', 'E', 'C'};
 
 enum { PAGE_BYTES = 4096, PATIENCE = 3 };
 
+/* Far beyond what is ever reached; sums with it do not overflow. */
+#define SEQUENCE_MAX ((uint64_t)1 << 62)
+
 static void put_32(uint8_t *to, uint32_t value)
 {
     for (int i = 0; i < 4; i++)
@@ -46,7 +49,7 @@ bool segment_name_parse(const char *name, uint64_t *first_sequence, uint32_t *sa
     if (sscanf(name, "%16" SCNx64 "-%8" SCNx32 ".seg", first_sequence, salt) != 2)
         return false;
     segment_name(*first_sequence, *salt, again);
-    return strcmp(name, again) == 0 && *first_sequence > 0;
+    return strcmp(name, again) == 0 && *first_sequence > 0 && *first_sequence <= SEQUENCE_MAX;
 }
 
 void segment_header_encode(const struct segment_header *h, uint8_t out[SEGMENT_HEADER_BYTES])
@@ -129,8 +132,8 @@ bool segment_record_decode(const uint8_t from[SEGMENT_RECORD_BYTES], uint32_t sa
     };
     for (int s = 0; s < OTLP_SIGNAL_COUNT; s++)
         out->items_before[s] = get_32(from + 48 + 4 * s);
-    return out->signal < OTLP_SIGNAL_COUNT && out->user_len <= SPOOL_USER_BYTES &&
-           out->payload_len <= SEGMENT_PAYLOAD_MAX;
+    return out->sequence <= SEQUENCE_MAX && out->signal < OTLP_SIGNAL_COUNT &&
+           out->user_len <= SPOOL_USER_BYTES && out->payload_len <= SEGMENT_PAYLOAD_MAX;
 }
 
 uint32_t segment_body_crc(uint32_t salt, struct bytes user, struct bytes payload)
@@ -141,7 +144,7 @@ uint32_t segment_body_crc(uint32_t salt, struct bytes user, struct bytes payload
 void segment_walk_begin(struct segment_walk *w, uint64_t first_sequence)
 {
     w->offset = SEGMENT_HEADER_BYTES;
-    w->next_sequence = first_sequence;
+    w->first_sequence = w->next_sequence = first_sequence;
     memset(w->items, 0, sizeof w->items);
     w->window_len = 0;
     w->failures = 0;
@@ -216,10 +219,12 @@ static bool look_at(struct segment_walk *w, uint64_t offset, size_t need, const 
     return true;
 }
 
+/* Numbers run without gaps in a segment, so a record's place bounds its number. */
 static bool counts(const struct segment_walk *w, uint64_t offset, const struct segment_record *r)
 {
+    uint64_t before = (offset - SEGMENT_HEADER_BYTES) / SEGMENT_RECORD_BYTES;
     return r->sequence >= w->next_sequence && r->sequence <= w->last_sequence &&
-           segment_record_size(r) <= w->limit - offset;
+           r->sequence - w->first_sequence <= before && segment_record_size(r) <= w->limit - offset;
 }
 
 /* Finds the next record header at or behind `from`; *found false when there is none. */

@@ -81,6 +81,7 @@ struct segment_walk {
     bool items_known;       /* items_total says what the segment held in all */
     uint64_t items_total[OTLP_SIGNAL_COUNT];
 
+    uint64_t first_sequence;
     uint64_t offset;                   /* of the next record */
     uint64_t next_sequence;            /* the one expected there */
     uint64_t items[OTLP_SIGNAL_COUNT]; /* up to here, lost ones included */
