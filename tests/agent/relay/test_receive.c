@@ -360,6 +360,56 @@ START_TEST(metrics_show_what_came_and_what_went)
 }
 END_TEST
 
+/* ---- Recorded telemetry ---- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text);
+    return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
+}
+
+static bool post_recording(void *context, const char *name)
+{
+    static const char *const json[] = {"Content-Type: application/json", NULL};
+    static const char *const plain[] = {PROTOBUF, NULL};
+    static const char *const gzip[] = {PROTOBUF, "Content-Encoding: gzip", NULL};
+    unsigned *count = context;
+    for (int s = 0; s < OTLP_SIGNAL_COUNT; s++) {
+        enum otlp_signal signal = (enum otlp_signal)s;
+        char end[32], path[512];
+        snprintf(end, sizeof end, "-%s", otlp_signal_name(signal));
+        if (!strstr(name, end) || (!ends_with(name, ".bin") && !ends_with(name, ".json")))
+            continue;
+        snprintf(path, sizeof path, "%s/otlp/%s", TEST_DATA_DIR, name);
+        buffer_reset(&body);
+        expect_ok(fs_read_file(&fs_real, path, &body, &err));
+        bool packed = body.len > 2 && body.data[0] == 0x1f && body.data[1] == 0x8b;
+        int status = rig_post(&rig, otlp_signal_path(signal), buffer_bytes(&body),
+                              ends_with(name, ".json") ? json
+                              : packed                 ? gzip
+                                                       : plain);
+        ck_assert_msg(status == 200, "%s: %d", name, status);
+        (*count)++;
+    }
+    return true;
+}
+
+START_TEST(every_recorded_request_is_taken_and_delivered_whole)
+{
+    unsigned count = 0;
+    rig_start(&rig);
+    expect_ok(fs_real.list(fs_real.disk, TEST_DATA_DIR "/otlp", post_recording, &count, &err));
+    ck_assert_uint_eq(count, 69);
+    rig_expect_no_backlog(&rig, 0);
+    uint64_t received = 0;
+    for (int s = 0; s < OTLP_SIGNAL_COUNT; s++)
+        received += rig.state.signals[s].records_total;
+    ck_assert_uint_gt(received, 500);
+    ck_assert_uint_eq(rig.state.destinations[0].sent_records_total, received);
+    ck_assert_uint_eq(rig.state.ledger_count, 0);
+}
+END_TEST
+
 START_TEST(a_taken_port_gives_the_next_free_one)
 {
     char address[64];
@@ -400,6 +450,7 @@ int main(void)
     tcase_add_test(tc, headers_and_attributes_of_a_destination_are_those_of_the_records_owner);
     tcase_add_test(tc, private_attributes_never_reach_the_disk);
     tcase_add_test(tc, metrics_show_what_came_and_what_went);
+    tcase_add_test(tc, every_recorded_request_is_taken_and_delivered_whole);
     tcase_add_test(tc, a_taken_port_gives_the_next_free_one);
     suite_add_tcase(suite, tc);
     return expect_run(suite);
