@@ -13,7 +13,7 @@ enum { TEXT_BYTES = 512, SCRATCH_BYTES = 128 * 1024 * 1024 };
 int64_t message_microcents_of_usd(double usd)
 {
     double micros = usd * 1e6;
-    if (!(micros >= 0) || micros > 9.0e18)
+    if (!(micros >= 0) || micros > 1e15)
         return MESSAGE_ABSENT;
     double whole = floor(micros);
     if (micros - whole >= 0.5)

@@ -52,6 +52,9 @@ struct bytes draft_find_text(struct draft *d, const char *const *keys, size_t li
     return draft_text(d, attributes_first(&d->set, keys), limit, NULL);
 }
 
+/* More is nobody's count, and sums of it must fit 64 bits. */
+#define COUNT_MAX INT64_C(10000000000000)
+
 int64_t draft_find_count(const struct draft *d, const char *const *keys)
 {
     for (; *keys; keys++) {
@@ -61,9 +64,9 @@ int64_t draft_find_count(const struct draft *d, const char *const *keys)
         if (!value)
             continue;
         if (otlp_value_as_int(value, &number)) {
-            if (number >= 0)
+            if (number >= 0 && number <= COUNT_MAX)
                 return number;
-        } else if (otlp_value_as_double(value, &real) && real >= 0 && real < 9.0e15) {
+        } else if (otlp_value_as_double(value, &real) && real >= 0 && real <= (double)COUNT_MAX) {
             return (int64_t)(real + 0.5);
         }
     }

@@ -221,6 +221,11 @@ START_TEST(numbers_count_as_int_double_or_text)
     ck_assert_int_eq(message_microcents_of_usd(0.0000005), 1);
     ck_assert_int_eq(message_microcents_of_usd(0.000000499), 0);
     ck_assert_int_eq(message_microcents_of_usd(-1), MESSAGE_ABSENT);
+    ck_assert_int_eq(message_microcents_of_usd(1e300), MESSAGE_ABSENT);
+    const struct message *m =
+        map_log(NULL, "{}",
+                "{\"event.name\":\"api_request\",\"input_tokens\":\"9223372036854775807\"}");
+    ck_assert_int_eq(m->input_tokens, MESSAGE_ABSENT);
     ck_assert_int_eq(
         map_log(NULL, "{}", "{\"event.name\":\"api_request\",\"input_tokens\":-5}")->input_tokens,
         MESSAGE_ABSENT);

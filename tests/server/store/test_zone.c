@@ -22,7 +22,7 @@ START_TEST(offsets_are_the_c_librarys)
         ck_assert_msg(zone != NULL, "%s", err.cause);
         setenv("TZ", NAMES[i], 1);
         tzset();
-        for (int64_t at = INT64_C(0); at < INT64_C(4102444800); at += 3600 * 7 + 13) {
+        for (int64_t at = INT64_C(0); at < INT64_C(4102444800); at += 3600 * 49 + 13) {
             time_t t = (time_t)at;
             struct tm local;
             localtime_r(&t, &local);
@@ -39,7 +39,7 @@ START_TEST(days_begin_when_the_date_changes)
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         struct zone *zone = zone_create(NAMES[i], &err);
         ck_assert_ptr_nonnull(zone);
-        for (int64_t at = INT64_C(1600000000); at < INT64_C(1900000000); at += 3600 * 5) {
+        for (int64_t at = INT64_C(1600000000); at < INT64_C(1900000000); at += 3600 * 23) {
             char of_time[ZONE_TEXT_BYTES], of_start[ZONE_TEXT_BYTES], before[ZONE_TEXT_BYTES];
             int64_t start = zone_interval_start(zone, INTERVAL_DAY, at);
             ck_assert(start <= at && at - start < 26 * 3600);

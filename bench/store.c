@@ -1,0 +1,268 @@
+/*
+ * What the SQLite store costs a row, against a bare prepared INSERT of the same rows into the same
+ * table with the same indexes, in the same run; and what a query of daily sums saves.
+ *
+ *   cmake --build build/release --target store && gcc -O2 -DNDEBUG -I. bench/store.c
+ * build/release/server/store/libstore.a build/release/server/message/libmessage.a
+ * build/release/core/{crypto/libcrypto.a,otlp/libcore_otlp.a,json/libcore_json.a}
+ * build/release/platform/libplatform.a build/release/base/libbase.a -lsqlite3 -lcrypto -lm
+ * -o build/store_bench && build/store_bench DIR
+ *
+ * 40,000 rows of about 1 KB in transactions of 1000: 200 people, 2000 sessions, 4 models; a quarter
+ * are model requests and an eighth tool uses, which can be joined and are looked up for it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sqlite3.h>
+
+#include "base/arena.h"
+#include "server/store/messages.h"
+
+enum { ROWS = 40000, BATCH = 1000, TRIES = 3 };
+#define START_NS UINT64_C(1792454400000000000)
+
+static struct arena arena = {.max_bytes = 512 * MIB};
+static struct message *rows;
+static struct error err;
+
+static void must(bool ok, const char *what)
+{
+    if (!ok) {
+        fprintf(stderr, "%s: %s\n", what, err.cause);
+        exit(1);
+    }
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static struct bytes text(const char *form, unsigned number)
+{
+    char buffer[1200];
+    struct bytes copy = {0};
+    snprintf(buffer, sizeof buffer, form, number, number, number);
+    must(arena_copy(&arena, bytes_of(buffer), &copy), "text");
+    return copy;
+}
+
+static void make_row(struct message *m, unsigned i)
+{
+    static const enum message_type TYPES[] = {MESSAGE_GENERATION, MESSAGE_TOOL,
+                                              MESSAGE_EVENT,      MESSAGE_EVENT,
+                                              MESSAGE_DECISION,   MESSAGE_RESPONSE,
+                                              MESSAGE_GENERATION, MESSAGE_EVENT};
+    uint64_t hash = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    unsigned session = (unsigned)(hash >> 40) % 2000;
+    *m = (struct message){
+        .type = TYPES[i % 8],
+        .sources = MESSAGE_FROM_EVENT,
+        .time_ns = START_NS + i * UINT64_C(40000000),
+        .received_ns = START_NS,
+        .service_name = bytes_of("claude-code"),
+        .model = text("claude-model-%u", i % 4),
+        .person = text("person%u@example.com", session % 200),
+        .person_rank = PERSON_BY_STAMP,
+        .session_id = text("a88fa626-df4f-4562-870d-%012u", session),
+        .prompt_id = text("72fec847-faf0-493b-a23e-%012u", i / 20),
+        .name = text("event_%u", i % 8),
+        .input_tokens = i % 500,
+        .output_tokens = i % 90,
+        .cache_read_tokens = i % 9000,
+        .cache_create_tokens = i % 100,
+        .cost_microcents = i % 20000,
+        .cost_computed_microcents = MESSAGE_ABSENT,
+        .duration_ms = i % 3000,
+        .success = MESSAGE_SUCCEEDED,
+        .metadata =
+            text("{\"event.name\":\"api_request\",\"event.sequence\":%u,\"os.type\":\"linux\","
+                 "\"user.id\":\"6afe50a041ad86b7bf94267fd9a0a061de9af12f86ab285c122072519bdb61"
+                 "c3\",\"n\":%u,\"m\":%u,\"host.arch\":\"amd64\",\"otel.scope.name\":"
+                 "\"com.anthropic.claude_code.events\",\"terminal.type\":\"xterm-256color\","
+                 "\"query_source\":\"sdk\",\"speed\":\"normal\",\"effort\":\"medium\","
+                 "\"os.version\":\"6.1.0-28-amd64\",\"service.version\":\"2.1.329\","
+                 "\"event.timestamp\":\"2026-11-20T23:14:30.612Z\"}",
+                 i),
+    };
+    if (m->type == MESSAGE_GENERATION || m->type == MESSAGE_TOOL)
+        m->join_hash = hash;
+    message_note_event(m);
+    for (int b = 0; b < 6; b++)
+        m->key[b] = (uint8_t)(m->time_ns / 1000000 >> (40 - 8 * b));
+    for (int b = 0; b < 8; b++)
+        m->key[6 + b] = (uint8_t)(hash >> (56 - 8 * b));
+}
+
+static struct message_store *open_store(const char *path)
+{
+    char url[600];
+    snprintf(url, sizeof url, "sqlite:%s", path);
+    struct message_store *store = message_store_open(url, &err);
+    must(store != NULL, "open");
+    return store;
+}
+
+static double put_all(struct message_store *store)
+{
+    double start = now_s();
+    for (size_t at = 0; at < ROWS; at += BATCH) {
+        struct put_result result;
+        struct message_batch batch = {.system_id = 1,
+                                      .system = bytes_of("bench"),
+                                      .token_id = 1,
+                                      .messages = rows + at,
+                                      .message_count = BATCH};
+        must(store->kind->put(store, &batch, 1, &result, &err), "put");
+        must(result.inserted == BATCH, "rows");
+    }
+    return now_s() - start;
+}
+
+/* The same columns, numbers for texts already known: nothing but the INSERT. */
+static void bind_bare(sqlite3_stmt *q, const struct message *m, unsigned i)
+{
+    const int64_t numbers[] = {(int64_t)m->time_ns, (int64_t)m->received_ns, m->type, 1, 1, 1};
+    sqlite3_bind_blob(q, 1, m->key, 16, SQLITE_STATIC);
+    for (int n = 0; n < 6; n++)
+        sqlite3_bind_int64(q, 2 + n, numbers[n]);
+    sqlite3_bind_null(q, 8);
+    if (m->join_hash)
+        sqlite3_bind_int64(q, 9, (int64_t)m->join_hash);
+    else
+        sqlite3_bind_null(q, 9);
+    unsigned session = (unsigned)((i + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 40) % 2000;
+    const int64_t more[] = {0,
+                            0,
+                            1,
+                            2 + i % 4,
+                            10 + session % 200,
+                            6,
+                            0,
+                            0,
+                            300 + i % 8,
+                            400 + session,
+                            3000 + i / 20,
+                            0,
+                            m->input_tokens,
+                            m->output_tokens,
+                            m->cache_read_tokens,
+                            m->cache_create_tokens,
+                            m->cost_microcents,
+                            0,
+                            m->duration_ms,
+                            1};
+    for (int n = 0; n < 20; n++)
+        sqlite3_bind_int64(q, 10 + n, more[n]);
+    for (int n = 30; n <= 34; n++)
+        sqlite3_bind_null(q, n);
+    sqlite3_bind_int64(q, 35, m->event_fields);
+    sqlite3_bind_int64(q, 36, 0);
+    sqlite3_bind_int64(q, 37, 0);
+    sqlite3_bind_text(q, 38, (const char *)m->metadata.data, (int)m->metadata.len, SQLITE_STATIC);
+    sqlite3_bind_null(q, 39);
+}
+
+static double insert_bare(const char *path)
+{
+    struct message_store *store = open_store(path); /* makes the same tables and indexes */
+    store->kind->close(store);
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    char sql[2048] = "INSERT INTO message VALUES(NULL", at[8];
+    for (int i = 1; i <= 39; i++) {
+        snprintf(at, sizeof at, ",?%d", i);
+        strcat(sql, at);
+    }
+    strcat(sql, ")");
+    must(sqlite3_open(path, &db) == SQLITE_OK, "open");
+    sqlite3_exec(db, "PRAGMA synchronous=FULL; PRAGMA cache_size=-32768", NULL, NULL, NULL);
+    must(sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK, sqlite3_errmsg(db));
+    double start = now_s();
+    for (unsigned i = 0; i < ROWS; i++) {
+        if (i % BATCH == 0)
+            sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+        bind_bare(q, &rows[i], i);
+        must(sqlite3_step(q) == SQLITE_DONE, sqlite3_errmsg(db));
+        sqlite3_reset(q);
+        if (i % BATCH == BATCH - 1)
+            must(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK, "commit");
+    }
+    double took = now_s() - start;
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return took;
+}
+
+static bool count_row(void *context, const struct aggregate_row *row)
+{
+    (void)row;
+    ++*(int *)context;
+    return true;
+}
+
+static double ask(struct message_store *store, bool from_rows)
+{
+    const struct aggregate_group group = {.field = FIELD_MODEL};
+    const struct aggregate_metric metrics[] = {{.function = AGGREGATE_SUM,
+                                                .field = FIELD_COST_MICROCENTS},
+                                               {.function = AGGREGATE_SUM,
+                                                .field = FIELD_INPUT_TOKENS}};
+    struct aggregate_query query = {.groups = &group,
+                                    .group_count = 1,
+                                    .metrics = metrics,
+                                    .metric_count = 2};
+    query.where.from_ns = from_rows ? 1 : 0; /* no whole day: the rows must answer */
+    int seen = 0;
+    double start = now_s();
+    must(store->kind->aggregate(store, &query, count_row, &seen, &err), "aggregate");
+    must(seen == 4, "groups");
+    return now_s() - start;
+}
+
+static void remove_files(const char *path)
+{
+    char name[600];
+    static const char *const ENDS[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "%s%s", path, ENDS[i]);
+        remove(name);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/bench.db", argc > 1 ? argv[1] : "/tmp");
+    rows = arena_alloc_many(&arena, ROWS, sizeof *rows);
+    for (unsigned i = 0; i < ROWS; i++)
+        make_row(&rows[i], i);
+    double best_put = 1e9, best_bare = 1e9, sums = 1e9, scan = 1e9;
+    for (int i = 0; i < TRIES; i++) {
+        remove_files(path);
+        double bare = insert_bare(path);
+        remove_files(path);
+        struct message_store *store = open_store(path);
+        double put = put_all(store);
+        for (int again = 0; again < 3; again++) {
+            double from_sums = ask(store, false), from_rows = ask(store, true);
+            sums = from_sums < sums ? from_sums : sums;
+            scan = from_rows < scan ? from_rows : scan;
+        }
+        store->kind->close(store);
+        best_put = put < best_put ? put : best_put;
+        best_bare = bare < best_bare ? bare : best_bare;
+    }
+    remove_files(path);
+    printf("store.put    %8.0f rows/s, bare insert %8.0f rows/s, ratio %.2f\n", ROWS / best_put,
+           ROWS / best_bare, best_bare / best_put);
+    printf("aggregate    %8.2f ms from daily sums, %8.2f ms from %d rows\n", sums * 1e3, scan * 1e3,
+           ROWS);
+    return 0;
+}
