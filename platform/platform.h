@@ -50,6 +50,13 @@ void platform_os(struct platform_os *out);
 /* Whether an ARM processor has the CRC-32C instructions; false on others. */
 bool platform_cpu_has_crc32c(void);
 
+/*
+ * Gives back memory that a burst of work, or starting up, left resident and
+ * idling does not need: freed heap, and pages of program text, which come back
+ * from the page cache when they are used again. A few milliseconds; any thread.
+ */
+void platform_trim_memory(void);
+
 /* Who owns the other end of a TCP connection made on this machine. */
 struct platform_socket_owner {
     uint32_t uid;

@@ -12,6 +12,7 @@
 #include "core/event/loop.h"
 #include "core/http/client.h"
 #include "core/log/log.h"
+#include "platform/platform.h"
 
 enum {
     MEMORY_BYTES = 8 * 1024 * 1024, /* bodies of all destinations together */
@@ -84,6 +85,8 @@ static void maintain(void *context)
     f->maintain_pending = has_backlog(f); /* the age limit goes on while something waits */
     if (f->maintain_pending)
         loop_timer_set(f->maintain_timer, MAINTAIN_MS);
+    else
+        platform_trim_memory();
 }
 
 static void end_drain_when_settled(struct forward *f)

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -61,6 +62,31 @@ START_TEST(the_owner_of_a_live_socket_is_known_and_of_a_closed_one_is_not)
 }
 END_TEST
 
+static long resident_pages(void)
+{
+    long size = 0;
+    long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%ld %ld", &size, &resident), 2);
+    fclose(file);
+    return resident;
+}
+
+START_TEST(a_trimmed_program_is_smaller_and_goes_on_working)
+{
+    char before[PLATFORM_UUID_BYTES];
+    char after[PLATFORM_UUID_BYTES];
+    platform_uuid(before);
+    long pages = resident_pages();
+    for (int i = 0; i < 3; i++)
+        platform_trim_memory();
+    ck_assert_int_lt(resident_pages(), pages);
+    platform_uuid(after);
+    ck_assert_str_ne(before, after);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("platform");
@@ -68,6 +94,7 @@ int main(void)
     tcase_add_test(tests, a_path_never_leaves_its_root);
     tcase_add_test(tests, uuids_have_version_4_and_differ);
     tcase_add_test(tests, the_owner_of_a_live_socket_is_known_and_of_a_closed_one_is_not);
+    tcase_add_test(tests, a_trimmed_program_is_smaller_and_goes_on_working);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
 }
