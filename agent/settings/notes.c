@@ -49,14 +49,37 @@ static bool see_member(void *context, struct bytes key, struct bytes value)
     return true;
 }
 
-static void see_settings(const struct fs *fs, const char *path, struct proxy_seen *seen)
+static void see_document(struct bytes document, struct proxy_seen *seen)
 {
     static const char *const env[] = {"env"};
+    struct error ignored;
+    (void)!json_edit_each(document, env, 1, see_member, seen, &ignored);
+}
+
+static void see_settings(const struct fs *fs, const char *path, struct proxy_seen *seen)
+{
     struct buffer text = {.max_bytes = SETTINGS_MAX_BYTES};
     struct error ignored;
     if (fs_read_file(fs, path, &text, &ignored))
-        (void)!json_edit_each(buffer_bytes(&text), env, 1, see_member, seen, &ignored);
+        see_document(buffer_bytes(&text), seen);
     buffer_clear(&text);
+}
+
+/* A user's own file, walked as for writing: a link must not make us read another user's. */
+static void see_user(const char *root, const struct fs *fs, const struct settings_user *user,
+                     struct proxy_seen *seen)
+{
+    struct record place = {.home = xstrdup(user->home),
+                           .path = xstrdup(".claude/settings.json"),
+                           .user = xstrdup(user->name),
+                           .uid = user->uid,
+                           .gid = user->gid};
+    struct present now;
+    struct error ignored;
+    if (present_read(root, fs, &place, &now, &ignored))
+        see_document(buffer_bytes(&now.content), seen);
+    present_clear(&now);
+    record_clear(&place);
 }
 
 /* KEY=value lines, with or without "export" and quotes. */
@@ -135,16 +158,8 @@ void notes_find_proxy(const struct settings_options *o, const struct settings_us
                       const struct fs *fs, struct proxy_seen *out)
 {
     *out = (struct proxy_seen){0};
-    if (user) {
-        char *below = xasprintf("%s/.claude/settings.json", user->home);
-        char *path = platform_under_root(o->root, below);
-        struct fs_stat info;
-        struct error ignored;
-        if (fs->stat(fs->disk, path, &info, &ignored) && info.is_regular)
-            see_settings(fs, path, out);
-        free(path);
-        free(below);
-    }
+    if (user)
+        see_user(o->root, fs, user, out);
     struct proxy_search search = {.fs = fs, .seen = out};
     each_managed(o->root, fs, see_managed, &search);
     char *environment = platform_under_root(o->root, "/etc/environment");

@@ -141,7 +141,10 @@ bool record_store(const char *root, const struct fs *fs, const struct record *r,
     bool ok = write_head(r, &text) && buffer_append(&text, buffer_bytes(&r->original));
     if (!ok)
         error_set(err, FAIL_TOO_LARGE, "the first state of '%s' is too large to keep", r->path);
-    ok = ok && fs_make_dirs(fs, folder, 0700, err) && fs->sync_dir(fs->disk, state, err) &&
+    char *above = xstrdup(state);
+    *strrchr(above, '/') = '\0';
+    ok = ok && fs_make_dirs(fs, folder, 0700, err) && fs->sync_dir(fs->disk, above, err) &&
+         fs->sync_dir(fs->disk, state, err) &&
          fs_replace_file(fs, file, buffer_bytes(&text), 0600, err);
     if (!ok) {
         error_wrap(err, "cannot keep the first state of '%s/%s'", r->home, r->path);
@@ -149,6 +152,7 @@ bool record_store(const char *root, const struct fs *fs, const struct record *r,
                      state);
     }
     buffer_clear(&text);
+    free(above);
     free(state);
     free(file);
     free(folder);
