@@ -32,7 +32,8 @@ static struct bytes breakdown(struct draft *d, struct otlp_attributes resource)
         const struct attribute_item *item = &d->set.items[i];
         struct otlp_value same;
         char key[128];
-        if (item->origin != 1 || is_identity(item->key) || item->key.len >= sizeof key)
+        if (item->origin != 1 || item->key.len == 0 || item->key.len >= sizeof key ||
+            is_identity(item->key))
             continue;
         memcpy(key, item->key.data, item->key.len);
         key[item->key.len] = 0;
