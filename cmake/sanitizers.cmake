@@ -4,3 +4,7 @@ if(SANITIZE)
   add_compile_options(-fsanitize=${SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${SANITIZE})
 endif()
+# Coverage of the libraries, too, or a fuzzer sees nothing of what it runs.
+if(CT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
