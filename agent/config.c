@@ -130,6 +130,22 @@ static bool check_unique(const struct config *values, size_t index,
     return true;
 }
 
+/* The machine's own settings are the same for everybody on it. */
+static bool check_attributes(const struct config *values, struct config_problems *problems)
+{
+    bool ok = true;
+    for (size_t i = 0; i < config_map_count(values, "claude.resource_attributes"); i++) {
+        const char *text;
+        const char *name = config_map_at(values, "claude.resource_attributes", i, &text);
+        if (config_template_uses(text, "email") || config_template_uses(text, "local_user"))
+            ok = add_problem(problems, values, "claude.resource_attributes",
+                             "'claude.resource_attributes.%.60s' cannot hold a person's variable: "
+                             "the relay and each user's settings add the person",
+                             name);
+    }
+    return ok;
+}
+
 bool agent_config_check(const struct config *values, struct config_problems *problems)
 {
     size_t before = problems->count;
@@ -141,6 +157,7 @@ bool agent_config_check(const struct config *values, struct config_problems *pro
         check_endpoints(destination, name, problems);
         check_headers(destination, name, problems);
     }
+    check_attributes(values, problems);
     if (count > AGENT_MAX_DESTINATIONS)
         add_problem(problems, values, "destinations", "'destinations' has %zu entries, most is %d",
                     count, AGENT_MAX_DESTINATIONS);

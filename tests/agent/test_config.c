@@ -190,6 +190,8 @@ static const struct {
     {"server: {ca_file: corp.pem}\n", {"'server.ca_file'", "absolute path"}},
     {"privacy: {drop_attributes: prompt}\n", {"'privacy.drop_attributes' must be a list"}},
     {"claude: {log_user_prompts: 1}\n", {"'claude.log_user_prompts' must be true or false"}},
+    {"claude: {resource_attributes: {who: '${email}'}}\n",
+     {"line 1", "'claude.resource_attributes.who'", "person's variable"}},
     {"destination:\n- name: a\n", {"unknown key 'destination'", "'destinations'"}},
     {"relay:\n  listen: 127.0.0.1:1\nrelay:\n  grpc_listen: ''\n", {"line 3", "already on line 1"}},
 };
