@@ -305,6 +305,44 @@ START_TEST(a_failed_sync_acknowledges_nothing_and_the_next_append_starts_anew)
 }
 END_TEST
 
+START_TEST(a_torn_tail_is_cut_and_is_no_loss)
+{
+    open_spool();
+    (void)cursor("central");
+    put("one");
+    put("two");
+    put("torn");
+    fault_fs_stop(disk);
+    spool_destroy(spool);
+    fault_fs_kill(disk);
+    size_t len, end = 136 + 3 * (64 + 13) + 3 + 3 + 4;
+    const char *path = fault_fs_find(disk, ".seg", 0);
+    fault_fs_content(disk, path, &len)[end - 1] ^= 1;
+    ck_assert_uint_eq(len, 8192);
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    expect_next(c, "one");
+    expect_next(c, "two");
+    expect_nothing(c);
+    struct spool_ledger_entry entry;
+    ck_assert_uint_eq(spool_ledger(spool, &entry, 1), 0);
+    ck_assert_ptr_null(fault_fs_find(disk, "quarantine/", 0));
+    (void)fault_fs_content(disk, fault_fs_find(disk, ".seg", 0), &len);
+    ck_assert_uint_eq(len, end - 64 - 13 - 4);
+}
+END_TEST
+
+START_TEST(each_life_of_a_file_has_its_own_salt)
+{
+    open_spool();
+    for (int i = 0; i < 200; i++)
+        put("fills segments");
+    const char *one = strstr(fault_fs_find(disk, ".seg", 0), "-");
+    const char *two = strstr(fault_fs_find(disk, ".seg", 1), "-");
+    ck_assert_str_ne(one, two);
+}
+END_TEST
+
 START_TEST(two_destinations_read_for_themselves)
 {
     open_spool();
@@ -368,6 +406,8 @@ int main(void)
     tcase_add_test(tests, the_stream_keeps_its_name_when_its_file_is_lost);
     tcase_add_test(tests, delivered_segments_are_reused_and_their_space_given_back);
     tcase_add_test(tests, a_failed_sync_acknowledges_nothing_and_the_next_append_starts_anew);
+    tcase_add_test(tests, a_torn_tail_is_cut_and_is_no_loss);
+    tcase_add_test(tests, each_life_of_a_file_has_its_own_salt);
     tcase_add_test(tests, two_destinations_read_for_themselves);
     tcase_add_test(tests, works_on_the_real_disk);
     suite_add_tcase(suite, tests);
