@@ -105,7 +105,8 @@ struct http_server_options {
     size_t max_connections;        /* default 1024 when 0; further ones wait in the backlog */
     uint32_t header_timeout_ms;    /* default 10,000; absolute, from the first byte or accept */
     uint32_t idle_timeout_ms;      /* default 75,000; between requests on a kept-alive connection */
-    uint32_t body_min_bytes_per_s; /* default 1024, measured after a grace of 10 s */
+    uint32_t body_min_bytes_per_s; /* default 1024, judged every body_grace_ms */
+    uint32_t body_grace_ms;        /* default 10,000 */
     const char *tls_cert_file;     /* PEM chain; NULL: no TLS */
     const char *tls_key_file;
 };
@@ -115,8 +116,10 @@ struct http_server *http_server_create(struct loop *loop, const struct http_serv
                                        struct error *err);
 
 /*
- * Listens on "HOST:PORT" or "[V6]:PORT"; port 0 takes a free one. `reuse_port`
- * lets several servers share the port. FAIL_BUSY when the port is taken.
+ * Listens on "HOST:PORT", "[V6]:PORT", ":PORT" (every address) or "unix:/PATH";
+ * port 0 takes a free one. `reuse_port` lets several servers share the port.
+ * A socket file that nobody listens on any more is replaced. FAIL_BUSY when
+ * the address is taken.
  */
 MUST_USE bool http_server_listen(struct http_server *server, const char *address, bool reuse_port,
                                  struct error *err);
@@ -138,15 +141,21 @@ MUST_USE bool http_server_reload_tls(struct http_server *server, struct error *e
 void http_server_drain(struct http_server *server, uint32_t limit_ms, void (*done)(void *context),
                        void *context);
 
-/* Frees everything; open connections are cut. Exchanges still kept by handlers become inert. */
+/*
+ * Frees everything; open connections are cut. Exchanges still kept by handlers
+ * become inert: answering them is still due, and only frees them. On the
+ * loop's thread, or when the loop does not run; not from inside a handler.
+ * NULL is fine.
+ */
 void http_server_destroy(struct http_server *server);
 
 struct http_server_counters {
     uint64_t connections_total, connections_open;
     uint64_t requests_total;
-    uint64_t refused_total[6]; /* by status class, [4] = 4xx ... */
+    uint64_t answered_total[6]; /* by status class, [4] = 4xx ...; [0] anything else */
     uint64_t bytes_in_total, bytes_out_total;
 };
+/* Any thread. */
 void http_server_counters(const struct http_server *server, struct http_server_counters *out);
 
 #endif
