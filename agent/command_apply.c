@@ -6,6 +6,7 @@
 
 #include "agent/command.h"
 #include "agent/settings_setup.h"
+#include "agent/settings_status.h"
 #include "agent/status_file.h"
 #include "core/json/writer.h"
 #include "platform/platform.h"
@@ -120,7 +121,26 @@ static void print_text(const struct settings_plan *plan, const struct settings_r
                settings_plan_count(plan));
 }
 
-static int carry_out(struct settings_plan *plan, const struct command_line *line)
+/* Tells the service, which has no right to see for itself. Nobody listens without a service. */
+static void tell_service(const struct command_line *line, const struct settings_setup *setup,
+                         const struct settings_result *result, const struct error *failure)
+{
+    struct error err = {0};
+    struct settings_status before, now = {.installs = setup->installs};
+    char *run_dir = platform_run_dir(line->root);
+    bool is_first = !settings_status_read(run_dir, &fs_real, &before, &err);
+    /* What the first run writes is no repair. */
+    now.repairs_total = is_first ? 0 : before.repairs_total + result->written + result->removed;
+    snprintf(now.error, sizeof now.error, "%s", failure->cause);
+    if (!settings_status_write(run_dir, &fs_real, &now, &err) && err.kind != FAIL_NOT_FOUND &&
+        err.kind != FAIL_DENIED)
+        error_print(AGENT_PROGRAM, &err);
+    settings_status_clear(&before);
+    free(run_dir);
+}
+
+static int carry_out(struct settings_plan *plan, const struct settings_setup *setup,
+                     const struct command_line *line)
 {
     struct settings_result result = {0};
     struct buffer diff = {.max_bytes = DIFF_BYTES};
@@ -128,8 +148,10 @@ static int carry_out(struct settings_plan *plan, const struct command_line *line
     bool ok = settings_diff(plan, &diff) ||
               error_set(&err, FAIL_TOO_LARGE, "the difference is too large to show");
     bool is_blocked = settings_plan_blocked(plan) > 0;
-    if (ok && !line->dry_run)
+    if (ok && !line->dry_run) {
         ok = settings_apply(plan, &fs_real, &result, &err);
+        tell_service(line, setup, &result, &err);
+    }
     if (line->json)
         print_json(plan, &result, &diff, line->dry_run);
     else
@@ -158,7 +180,7 @@ int command_apply(const struct command_line *line)
                                 relay_port_now(line, config->values), &fs_real, &err))
             plan = settings_plan_create(&setup.options, &fs_real, &err);
     }
-    int code = plan ? carry_out(plan, line) : command_fail(&err);
+    int code = plan ? carry_out(plan, &setup, line) : command_fail(&err);
     settings_plan_destroy(plan);
     settings_setup_clear(&setup);
     accounts_destroy(accounts);

@@ -23,7 +23,7 @@ struct report {
         uint64_t drift_repairs_total;
     } config;
     struct {
-        bool is_on;        /* this process keeps the settings */
+        bool is_on;        /* this process keeps the settings, or hears from the one that does */
         const char *error; /* "" */
     } settings;
     struct {

@@ -137,6 +137,7 @@ static void refresh(void *context)
 {
     struct service *s = context;
     accounts_refresh(s->accounts, s->config->values, s->log);
+    service_settings_look(s);
     if (s->watch)
         settings_watch_poke(s->watch);
     loop_timer_set(s->refresh, REFRESH_MS);
@@ -280,6 +281,7 @@ void service_destroy(struct service *s)
     loop_timer_destroy(s->refresh);
     loop_timer_destroy(s->watchdog);
     service_settings_stop(s);
+    settings_status_clear(&s->applied);
     service_server_stop(s);
     if (s->relay)
         relay_drain(s->relay, DRAIN_LIMIT_MS);

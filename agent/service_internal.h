@@ -11,6 +11,7 @@
 #include "agent/service.h"
 #include "agent/settings/watch.h"
 #include "agent/settings_setup.h"
+#include "agent/settings_status.h"
 #include "agent/status_file.h"
 #include "core/http/client.h"
 
@@ -50,6 +51,7 @@ struct service {
     struct settings_watch *watch;
     struct settings_setup settings; /* what the last look asked for */
     bool has_settings;
+    struct settings_status applied; /* where `apply` keeps them: what it told last */
 };
 
 /* Fills `report` from the last look at the relay. */
@@ -63,6 +65,7 @@ bool service_server_changed(const struct service *s);
 
 MUST_USE bool service_settings_start(struct service *s, struct error *err);
 void service_settings_stop(struct service *s);
+void service_settings_look(struct service *s); /* what has `apply` told since? */
 void service_settings_report(struct service *s, struct report *report);
 
 #endif

@@ -49,6 +49,7 @@ static void put_report(void *context, struct json_writer *w)
     struct service *s = context;
     struct report report;
     relay_state(s->relay, &s->state);
+    service_settings_look(s);
     service_report(s, &report);
     report_put(&report, w);
 }

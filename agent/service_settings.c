@@ -27,6 +27,7 @@ bool service_settings_start(struct service *s, struct error *err)
     const struct config *values = s->config->values;
     bool any = strcmp(config_text(values, "claude.settings"), "none") != 0 ||
                config_bool(values, "claude.user_env");
+    service_settings_look(s);
     if (s->line->no_settings || !any)
         return true;
     struct settings_watch_options options = {.root = s->line->root,
@@ -37,6 +38,20 @@ bool service_settings_start(struct service *s, struct error *err)
                                              .log = s->log};
     s->watch = settings_watch_create(s->loop, &options, err);
     return s->watch != NULL;
+}
+
+void service_settings_look(struct service *s)
+{
+    struct error err = {0};
+    struct settings_status told;
+    if (!s->line->no_settings)
+        return;
+    if (settings_status_read(s->run_dir, &fs_real, &told, &err)) {
+        settings_status_clear(&s->applied);
+        s->applied = told;
+    } else {
+        settings_status_clear(&told);
+    }
 }
 
 void service_settings_stop(struct service *s)
@@ -52,13 +67,19 @@ void service_settings_report(struct service *s, struct report *report)
 {
     static const char conflict[] = "another program keeps rewriting Claude Code's settings";
     struct settings_watch_status status;
-    report->settings.error = "";
+    report->settings.error = s->applied.error;
+    if (s->line->no_settings) {
+        report->settings.is_on = true;
+        report->installs = &s->applied.installs;
+        report->config.drift_repairs_total = s->applied.repairs_total;
+    }
     if (s->has_settings)
         report->installs = &s->settings.installs;
     if (!s->watch)
         return;
     settings_watch_status(s->watch, &status);
     report->settings.is_on = true;
+    report->settings.error = "";
     report->config.drift_repairs_total = status.repairs_total;
     if (status.conflict)
         report->settings.error = conflict;

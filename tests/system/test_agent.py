@@ -212,6 +212,33 @@ identity: {{ email: Alice@Example.com }}
         for secret in ("s3cret", "ct_first", "ct_second"):
             self.assertNotIn(secret, agent.program.log.read_text())
 
+    def test_settings_written_by_apply_are_reported_by_the_service_without_rights(self):
+        agent = self.agent()
+        home = agent.root / "home/alice"
+        home.mkdir(parents=True)
+        (agent.root / "etc/passwd").write_text(f"alice:x:{os.getuid() or 1001}:{os.getgid()}::/home/alice:/bin/bash\n")
+        if os.getuid() == 0:
+            os.chown(home, 1001, 0)
+        agent.config.write_text(agent.config.read_text().replace("claude: { settings: none, user_env: false }\n", ""))
+        agent.program.command.append("--no-settings")
+        agent.start()
+        would = run("apply", "--dry-run", root=agent.root).stdout
+        self.assertIn("2 of 2 files would change", would)
+        self.assertFalse((home / ".claude").exists())
+        run("apply", root=agent.root)
+        settings = home / ".claude/settings.json"
+        self.assertEqual(json.loads(settings.read_text())["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"], agent.url)
+        self.assertIn("2 of 2 as they should be already", run("apply", root=agent.root).stdout)
+
+        document = json.loads(settings.read_text())
+        document["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://elsewhere"
+        settings.write_text(json.dumps(document))
+        run("apply", root=agent.root)
+        agent.program.process.send_signal(signal.SIGHUP)
+        programs.wait_until(lambda: agent.status()["config"]["drift_repairs_total"] == 1, what="repair reported")
+        run("revert", root=agent.root)
+        self.assertFalse(settings.exists())
+
     def test_status_file_is_for_everyone_and_gone_after_a_clean_stop(self):
         agent = self.agent(token="very-secret").start()
         path = agent.root / "run/claude-telemetry/status.json"
