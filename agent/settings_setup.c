@@ -120,6 +120,30 @@ static bool set_user(struct settings_setup *setup, const struct config *values,
     return true;
 }
 
+/*
+ * Direct mode without files of the users' own: the token is everyone's, and so, on a machine of
+ * one person, is what the destination wants to know of that person.
+ */
+static bool share_direct(struct settings_setup *setup, const struct config *values,
+                         struct accounts *accounts, struct error *err)
+{
+    struct settings_options *o = &setup->options;
+    const struct config *destination = config_section_at(values, "destinations", 0);
+    o->headers = pairs(setup, accounts, destination, "headers", NULL, &o->header_count, err);
+    if (!o->headers || o->user_count != 1)
+        return o->headers != NULL;
+    const struct settings_user *person = &o->users[0];
+    size_t count = o->resource_attribute_count + person->attribute_count;
+    struct settings_pair *all = many(setup, count, sizeof *all);
+    for (size_t i = 0; i < count; i++)
+        all[i] = i < o->resource_attribute_count
+                     ? o->resource_attributes[i]
+                     : person->attributes[i - o->resource_attribute_count];
+    o->resource_attributes = all;
+    o->resource_attribute_count = count;
+    return true;
+}
+
 bool settings_setup_init(struct settings_setup *setup, const struct config *values,
                          const char *root, struct accounts *accounts, uint16_t relay_port,
                          const struct fs *fs, struct error *err)
@@ -156,6 +180,8 @@ bool settings_setup_init(struct settings_setup *setup, const struct config *valu
     }
     o->users = users;
     o->user_count = people->count;
+    if (o->mode == SETTINGS_DIRECT && !o->user_env && !share_direct(setup, values, accounts, err))
+        return false;
     claude_find_installs(root, homes, people->count, fs, &setup->installs);
     o->installs = &setup->installs;
     return true;

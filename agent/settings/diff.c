@@ -66,9 +66,9 @@ static bool print_side(const struct members *these, const struct members *sorted
     bool ok = true;
     for (size_t i = 0; ok && i < these->count; i++) {
         const struct member *m = &these->list[i];
-        const struct member *other = sorted->count > 0 ? bsearch(m, sorted->list, sorted->count,
-                                                                 sizeof *sorted->list, by_key)
-                                                       : NULL;
+        const struct member *other = NULL;
+        if (sorted->count > 0)
+            other = bsearch(m, sorted->list, sorted->count, sizeof *sorted->list, by_key);
         if (other && bytes_equal(other->value, m->value))
             continue;
         struct bytes value = is_secret(m->key, m->value) ? bytes_of("\"***\"") : m->value;

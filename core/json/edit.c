@@ -287,7 +287,7 @@ static bool insert_member(struct buffer *text, const struct object *into, size_t
     size_t mark = mark_len(buffer_bytes(text));
     struct object top;
     struct buffer added = {.max_bytes = text->max_bytes};
-    if (!object_at(body, NULL, 0, NULL, &top, err))
+    if (!object_at(body, &key, 0, NULL, &top, err)) /* the top: no step of a path is taken */
         return false;
     bool ok = lay_out_member(body, &top, into, depth, key, json, &added);
     if (!ok)
