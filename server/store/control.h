@@ -102,6 +102,12 @@ struct control_store_kind {
 
     const struct control_fleet_kind *fleet;
     const struct control_api_usage_kind *api_usage;
+
+    /*
+     * Copies everything at `location` as of now into the new file `target`, durably, while
+     * others go on writing. FAIL_INVALID when the kind has tools of its own for that.
+     */
+    bool (*backup)(const char *location, const char *target, struct error *err);
 };
 
 struct control_store {
@@ -109,5 +115,8 @@ struct control_store {
 };
 
 struct control_store *control_store_open(const char *url, struct error *err);
+
+/* The kind's backup, by the scheme in `url`. */
+MUST_USE bool control_store_backup(const char *url, const char *target, struct error *err);
 
 #endif

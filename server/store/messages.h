@@ -225,6 +225,12 @@ struct message_store_kind {
     /* Deletes everything of a person and remembers a tombstone, so that late replays stay out. */
     bool (*erase)(struct message_store *store, struct bytes person, uint64_t now_ns,
                   uint64_t *deleted, struct error *err);
+
+    /*
+     * Copies everything at `location` as of now into the new file `target`, durably, while
+     * others go on writing. FAIL_INVALID when the kind has tools of its own for that.
+     */
+    bool (*backup)(const char *location, const char *target, struct error *err);
 };
 
 /* A kind embeds this as the first member of its own struct. */
@@ -234,5 +240,8 @@ struct message_store {
 
 /* Picks the kind by the scheme of `url`. The caller closes with store->kind->close. */
 struct message_store *message_store_open(const char *url, struct error *err);
+
+/* The kind's backup, by the scheme of `url`. */
+MUST_USE bool message_store_backup(const char *url, const char *target, struct error *err);
 
 #endif

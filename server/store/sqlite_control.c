@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "server/store/kinds.h"
+#include "server/store/sqlite_backup.h"
 #include "server/store/sqlite_control.h"
 
 static const char STEP_1[] =
@@ -412,4 +413,5 @@ const struct control_store_kind sqlite_control_kind = {
     .value_put = control_value_put,
     .fleet = &sqlite_fleet_kind,
     .api_usage = &sqlite_api_usage_kind,
+    .backup = sqlite_backup,
 };

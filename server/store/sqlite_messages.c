@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "platform/platform.h"
 #include "server/store/kinds.h"
+#include "server/store/sqlite_backup.h"
 #include "server/store/sqlite_functions.h"
 #include "server/store/sqlite_schema.h"
 
@@ -129,4 +130,5 @@ const struct message_store_kind sqlite_message_kind = {
     .usage = sqlite_usage_read,
     .retain = sqlite_retain,
     .erase = sqlite_erase,
+    .backup = sqlite_backup,
 };

@@ -42,6 +42,28 @@ struct control_store *control_store_open(const char *url, struct error *err)
     return NULL;
 }
 
+bool message_store_backup(const char *url, const char *target, struct error *err)
+{
+    for (size_t i = 0; i < sizeof MESSAGE_KINDS / sizeof *MESSAGE_KINDS; i++) {
+        const char *location = location_in(url, MESSAGE_KINDS[i]->scheme);
+        if (location)
+            return MESSAGE_KINDS[i]->backup(location, target, err);
+    }
+    unknown(url, err);
+    return false;
+}
+
+bool control_store_backup(const char *url, const char *target, struct error *err)
+{
+    for (size_t i = 0; i < sizeof CONTROL_KINDS / sizeof *CONTROL_KINDS; i++) {
+        const char *location = location_in(url, CONTROL_KINDS[i]->scheme);
+        if (location)
+            return CONTROL_KINDS[i]->backup(location, target, err);
+    }
+    unknown(url, err);
+    return false;
+}
+
 size_t control_plan_body_bytes(enum control_plan plan)
 {
     switch (plan) {
