@@ -1,0 +1,246 @@
+/* Logins, and what the server says of itself: /healthz, /readyz, /metrics, refusals. */
+#include <stdio.h>
+
+#include "core/json/reader.h"
+#include "core/json/writer.h"
+#include "server/query/handlers.h"
+
+enum { METRICS_BYTES = 64 * 1024 };
+
+/* ---- POST /api/v1/auth/login ---- */
+
+/* Finds two texts in a flat object; anything else in it is passed over. */
+static bool read_credentials(struct bytes body, struct buffer *email, struct buffer *password,
+                             struct error *err)
+{
+    struct json_reader r = json_reader_make(body);
+    bool has_email = false, has_password = false;
+    if (json_next(&r) != JSON_OBJECT_OPEN)
+        return r.problem ? json_fail(&r, err)
+                         : error_set(err, FAIL_INVALID, "the body must be a JSON object");
+    enum json_token token;
+    while ((token = json_next(&r)) == JSON_KEY) {
+        bool is_email = json_string_equals(r.span, "email");
+        bool is_password = json_string_equals(r.span, "password");
+        if (!is_email && !is_password) {
+            if (!json_skip_value(&r))
+                break;
+            continue;
+        }
+        token = json_next(&r);
+        if (token != JSON_STRING || !json_string_decode(r.span, is_email ? email : password))
+            break;
+        has_email |= is_email;
+        has_password |= is_password;
+    }
+    if (token == JSON_ERROR)
+        return json_fail(&r, err);
+    if (token != JSON_OBJECT_CLOSE || !has_email || !has_password) {
+        error_set(err, FAIL_INVALID, "the body lacks 'email' or 'password' as texts");
+        return error_remedy(err, "send {\"email\":\"…\",\"password\":\"…\"}");
+    }
+    return true;
+}
+
+static void answer_token(const struct query *q, struct route_call *call, const struct identity *who)
+{
+    struct buffer token = {.max_bytes = 4 * KIB}, out = {.max_bytes = 8 * KIB};
+    struct json_writer w = json_writer_make(&out);
+    bool good = login_issue(q->login, who, &token);
+    json_object_open(&w);
+    json_put_key(&w, "token");
+    json_put_bytes(&w, buffer_bytes(&token));
+    json_put_key(&w, "expiresInSeconds");
+    json_put_int(&w, LOGIN_JWT_LIFE_S);
+    json_put_key(&w, "role");
+    json_put_string(&w, role_name(who->role));
+    json_object_close(&w);
+    if (good && json_writer_ok(&w))
+        answer_json(call->exchange, buffer_bytes(&out));
+    else
+        answer_error(call->exchange, 500, "internal", "the token could not be made", NULL);
+    buffer_clear(&token);
+    buffer_clear(&out);
+}
+
+void query_log_in(void *context, struct route_call *call)
+{
+    struct query *q = context;
+    struct error err = {0};
+    struct identity who;
+    uint32_t wait_s = 0;
+    char source[SOURCE_BYTES];
+    struct buffer email = {.max_bytes = CONTROL_EMAIL_BYTES};
+    struct buffer password = {.max_bytes = LOGIN_MAX_PASSWORD_BYTES + 1};
+    source_of_address(call->request->remote_address, source);
+    if (!read_credentials(call->request->body, &email, &password, &err)) {
+        answer_failure(call->exchange, &err);
+        goto done;
+    }
+    const char *secret = buffer_text(&password);
+    switch (login_check(q->login, buffer_bytes(&email), secret ? secret : "", source, &who, &wait_s,
+                        &err)) {
+    case LOGIN_GOOD:
+        log_info(q->log, "audit", "login by=%s source=%s", who.email, source);
+        answer_token(q, call, &who);
+        break;
+    case LOGIN_WRONG:
+        log_warn(q->log, "audit", "login failed source=%s", source);
+        answer_error(call->exchange, 401, "wrong_login", "the e-mail address or password is wrong",
+                     NULL);
+        break;
+    case LOGIN_THROTTLED:
+        answer_error_later(call->exchange, 429, "throttled", "too many failed logins", wait_s);
+        break;
+    case LOGIN_NO_ANSWER:
+        query_answer_failure(q, call, &err);
+        break;
+    }
+
+done:
+    buffer_clear(&email);
+    if (password.data)
+        memset(password.data, 0, password.capacity);
+    buffer_clear(&password);
+}
+
+/* ---- Health ---- */
+
+void query_health(void *context, struct route_call *call)
+{
+    (void)context;
+    http_respond_text(call->exchange, 200, "ok\n");
+}
+
+void query_ready(void *context, struct route_call *call)
+{
+    struct query *q = context;
+    struct error err = {0};
+    struct buffer value = {.max_bytes = KIB};
+    bool control = q->control->kind->value_get(q->control, "jwt_key", &value, &err);
+    if (value.data)
+        memset(value.data, 0, value.len);
+    buffer_clear(&value);
+    if (!control)
+        http_respond_text(call->exchange, 503, "the control store does not answer\n");
+    else if (ingest_store_is_down(q->ingest))
+        http_respond_text(call->exchange, 503, "rows cannot be stored\n");
+    else
+        http_respond_text(call->exchange, 200, "ready\n");
+}
+
+struct exposition {
+    struct buffer out;
+    bool fits;
+};
+
+static void metric(struct exposition *x, const char *name, const char *type, const char *help)
+{
+    x->fits = x->fits &&
+              buffer_append_format(&x->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void sample(struct exposition *x, const char *name, const char *labels, uint64_t value)
+{
+    x->fits = x->fits &&
+              buffer_append_format(&x->out, "%s%s %llu\n", name, labels, (unsigned long long)value);
+}
+
+static void put_per_signal(struct exposition *x, const char *name, const char *help,
+                           const uint64_t *values)
+{
+    char labels[48];
+    metric(x, name, "counter", help);
+    for (int i = 0; i < OTLP_SIGNAL_COUNT; i++) {
+        snprintf(labels, sizeof labels, "{signal=\"%s\"}", otlp_signal_name((enum otlp_signal)i));
+        sample(x, name, labels, values[i]);
+    }
+}
+
+static void put_ingest(struct exposition *x, const struct ingest_counters *c)
+{
+    put_per_signal(x, "claude_telemetry_ingest_requests_total", "Requests stored or replayed.",
+                   c->requests);
+    put_per_signal(x, "claude_telemetry_ingest_records_total", "Records in them.", c->records);
+
+    static const char refused[] = "claude_telemetry_ingest_refused_total";
+    metric(x, refused, "counter", "Requests refused, by reason.");
+    sample(x, refused, "{reason=\"malformed\"}", c->malformed);
+    sample(x, refused, "{reason=\"credentials\"}", c->refused_credentials);
+    sample(x, refused, "{reason=\"rate\"}", c->limited);
+    sample(x, refused, "{reason=\"unavailable\"}", c->turned_away);
+    sample(x, refused, "{reason=\"overlap\"}", c->overlapping);
+
+    static const char rows[] = "claude_telemetry_rows_total";
+    metric(x, rows, "counter", "Rows by what became of them.");
+    sample(x, rows, "{outcome=\"inserted\"}", c->rows_inserted);
+    sample(x, rows, "{outcome=\"merged\"}", c->rows_merged);
+    sample(x, rows, "{outcome=\"repeated\"}", c->rows_repeated);
+
+    metric(x, "claude_telemetry_ingest_rejected_records_total", "counter",
+           "Records answered as partial success.");
+    sample(x, "claude_telemetry_ingest_rejected_records_total", "", c->rejected_records);
+    metric(x, "claude_telemetry_ingest_replayed_total", "counter", "Batches that came again.");
+    sample(x, "claude_telemetry_ingest_replayed_total", "", c->replayed);
+    metric(x, "claude_telemetry_commits_total", "counter", "Transactions, by outcome.");
+    sample(x, "claude_telemetry_commits_total", "{outcome=\"done\"}", c->commits);
+    sample(x, "claude_telemetry_commits_total", "{outcome=\"failed\"}", c->failed_commits);
+    metric(x, "claude_telemetry_commit_milliseconds_total", "counter", "Time in transactions.");
+    sample(x, "claude_telemetry_commit_milliseconds_total", "", c->commit_ns / NS_PER_MS);
+    metric(x, "claude_telemetry_ingest_queue_requests", "gauge", "Requests waiting for a commit.");
+    sample(x, "claude_telemetry_ingest_queue_requests", "", c->queue_requests);
+    metric(x, "claude_telemetry_ingest_queue_bytes", "gauge", "Memory of their rows.");
+    sample(x, "claude_telemetry_ingest_queue_bytes", "", c->queue_bytes);
+}
+
+void query_metrics(void *context, struct route_call *call)
+{
+    struct query *q = context;
+    struct exposition x = {.out = {.max_bytes = METRICS_BYTES}, .fits = true};
+    struct ingest_counters counters;
+    ingest_counters(q->ingest, &counters);
+    put_ingest(&x, &counters);
+    metric(&x, "claude_telemetry_start_time_seconds", "gauge", "When the server started.");
+    sample(&x, "claude_telemetry_start_time_seconds", "", q->started_ns / NS_PER_S);
+    answer_content(call->exchange, x.fits ? 200 : 500, "text/plain; version=0.0.4; charset=utf-8",
+                   buffer_bytes(&x.out));
+    buffer_clear(&x.out);
+}
+
+/* ---- GET /api/v1/refusals: who is turned away at the door of ingest ---- */
+
+void query_refusals(void *context, struct route_call *call)
+{
+    struct query *q = context;
+    struct gate_refusal *refusals =
+        arena_alloc_many(&call->arena, GATE_MAX_REFUSALS + 1, sizeof *refusals);
+    struct buffer out = {.max_bytes = MIB};
+    struct json_writer w = json_writer_make(&out);
+    size_t count = refusals ? gate_refusals(q->gate, refusals) : 0;
+    json_object_open(&w);
+    json_put_key(&w, "items");
+    json_array_open(&w);
+    for (size_t i = 0; i < count; i++) {
+        json_object_open(&w);
+        json_put_key(&w, "tokenPrefix");
+        json_put_string(&w, refusals[i].prefix);
+        json_put_key(&w, "source");
+        json_put_string(&w, refusals[i].source);
+        json_put_key(&w, "status");
+        json_put_int(&w, refusals[i].status);
+        json_put_key(&w, "count");
+        json_put_uint(&w, refusals[i].count);
+        json_put_key(&w, "firstAt");
+        json_put_time(&w, refusals[i].first_ns);
+        json_put_key(&w, "lastAt");
+        json_put_time(&w, refusals[i].last_ns);
+        json_object_close(&w);
+    }
+    json_array_close(&w);
+    json_object_close(&w);
+    if (json_writer_ok(&w))
+        answer_json(call->exchange, buffer_bytes(&out));
+    else
+        answer_error(call->exchange, 500, "internal", "the answer is too large", NULL);
+    buffer_clear(&out);
+}
