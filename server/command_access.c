@@ -1,0 +1,323 @@
+/* system, token and user: who may send and who may ask. All work beside a running server. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/crypto/crypto.h"
+#include "core/json/writer.h"
+#include "platform/platform.h"
+#include "server/auth/identity.h"
+#include "server/auth/login.h"
+#include "server/auth/token.h"
+#include "server/commands.h"
+#include "server/query/instant.h"
+
+static const char *const plans[] = {"free", "pro", "enterprise"};
+
+static int finish(struct control_store *store, bool done, const struct error *err)
+{
+    if (store)
+        store->kind->close(store);
+    return done ? EXIT_DONE : command_fail(err);
+}
+
+/* ---- Lists: a JSON array of objects, or columns ---- */
+
+struct list {
+    bool json;
+    struct buffer out;
+    struct json_writer writer;
+};
+
+static struct list *list_open(struct list *l, bool json)
+{
+    *l = (struct list){.json = json, .out = {.max_bytes = 64 * MIB}};
+    l->writer = json_writer_make(&l->out);
+    if (json)
+        json_array_open(&l->writer);
+    return l;
+}
+
+static void list_print(struct list *l)
+{
+    if (l->json)
+        json_array_close(&l->writer);
+    fwrite(l->out.data, 1, l->out.len, stdout);
+    if (l->json)
+        putchar('\n');
+    buffer_clear(&l->out);
+}
+
+static const char *day_or_never(uint64_t time_ns, char day[INSTANT_DAY_BYTES])
+{
+    if (time_ns == 0)
+        return "never";
+    instant_day(time_ns, day);
+    return day;
+}
+
+/* ---- system ---- */
+
+int command_system_create(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct control_system system;
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store && store->kind->system_create(store, o->words[2],
+                                                    clock_wall_ns(&platform_clock), &system, &err);
+    if (done && o->json)
+        printf("{\"id\":%lld,\"name\":\"%s\"}\n", (long long)system.id, system.name);
+    else if (done)
+        printf("created system '%s'\n", system.name);
+    return finish(store, done, &err);
+}
+
+static bool put_system(void *context, const struct control_system *system)
+{
+    struct list *l = context;
+    struct json_writer *w = &l->writer;
+    char day[INSTANT_DAY_BYTES];
+    if (!l->json)
+        return buffer_append_format(&l->out, "%-40s created %s\n", system->name,
+                                    day_or_never(system->created_ns, day));
+    json_object_open(w);
+    json_put_key(w, "id");
+    json_put_int(w, system->id);
+    json_put_key(w, "name");
+    json_put_string(w, system->name);
+    json_put_key(w, "createdAt");
+    json_put_time(w, system->created_ns);
+    json_object_close(w);
+    return json_writer_ok(w);
+}
+
+int command_system_list(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct list l;
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store && store->kind->system_list(store, put_system, list_open(&l, o->json), &err);
+    if (done)
+        list_print(&l);
+    return finish(store, done, &err);
+}
+
+/* ---- token ---- */
+
+static bool read_number(const char *text, const char *option, long max, long *out,
+                        struct error *err)
+{
+    char *end = NULL;
+    long value = text ? strtol(text, &end, 10) : 0;
+    if (text && (*text < '0' || *text > '9' || *end || value > max))
+        return error_set(err, FAIL_INVALID, "%s must be a whole number from 0 to %ld", option, max);
+    *out = value;
+    return true;
+}
+
+static bool read_plan(const char *text, enum control_plan *out, struct error *err)
+{
+    *out = PLAN_FREE;
+    for (int i = PLAN_FREE; text && i <= PLAN_ENTERPRISE; i++) {
+        if (strcmp(text, plans[i]) == 0) {
+            *out = (enum control_plan)i;
+            return true;
+        }
+    }
+    return !text || error_set(err, FAIL_INVALID, "--plan must be free, pro or enterprise");
+}
+
+static bool describe_token(const struct options *o, struct control_token *token, struct error *err)
+{
+    long days, rate;
+    *token = (struct control_token){.created_ns = clock_wall_ns(&platform_clock)};
+    if (!o->system) {
+        error_set(err, FAIL_INVALID, "a token belongs to a system");
+        return error_remedy(err, "give --system NAME; `system list` shows them");
+    }
+    if (o->user && !email_normalise(bytes_of(o->user), token->person))
+        return error_set(err, FAIL_INVALID, "--user '%s' is no e-mail address", o->user);
+    if (!read_number(o->retention_days, "--retention-days", 36500, &days, err) ||
+        !read_number(o->rate, "--rate", 100000000, &rate, err) ||
+        !read_plan(o->plan, &token->plan, err))
+        return false;
+    token->retention_days = (int)days;
+    token->records_per_s = (uint32_t)rate;
+    return true;
+}
+
+static bool find_system(struct control_store *store, const char *name,
+                        struct control_system *system, struct error *err)
+{
+    if (store->kind->system_find(store, name, system, err))
+        return true;
+    if (err->kind == FAIL_NOT_FOUND)
+        error_remedy(err, "create it with `" PROGRAM " system create %s`", name);
+    return false;
+}
+
+int command_token_create(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct control_token token;
+    struct control_system system;
+    char text[TOKEN_BYTES];
+    if (!describe_token(o, &token, &err))
+        return command_fail(&err);
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store && find_system(store, o->system, &system, &err);
+    if (done) {
+        token_mint(text);
+        token_hash(bytes_of(text), token.sha256);
+        token_prefix(bytes_of(text), token.prefix);
+        token.system_id = system.id;
+        done = store->kind->token_create(store, &token, &token.id, &err);
+    }
+    if (done && o->json)
+        printf("{\"id\":%lld,\"prefix\":\"%s\",\"token\":\"%s\"}\n", (long long)token.id,
+               token.prefix, text);
+    else if (done)
+        printf("%s\n", text);
+    return finish(store, done, &err);
+}
+
+static bool put_token(void *context, const struct control_token *t)
+{
+    struct list *l = context;
+    struct json_writer *w = &l->writer;
+    char created[INSTANT_DAY_BYTES], used[INSTANT_DAY_BYTES];
+    if (!l->json)
+        return buffer_append_format(&l->out,
+                                    "%-13s %-24s %-28s %-10s %5d d  created %s  used %s%s\n",
+                                    t->prefix, t->system, t->person[0] ? t->person : "-",
+                                    plans[t->plan], t->retention_days,
+                                    day_or_never(t->created_ns, created),
+                                    day_or_never(t->last_used_ns, used),
+                                    t->revoked_ns ? "  REVOKED" : "");
+    json_object_open(w);
+    json_put_key(w, "id");
+    json_put_int(w, t->id);
+    json_put_key(w, "prefix");
+    json_put_string(w, t->prefix);
+    json_put_key(w, "system");
+    json_put_string(w, t->system);
+    json_put_key(w, "user");
+    json_put_string(w, t->person[0] ? t->person : NULL);
+    json_put_key(w, "plan");
+    json_put_string(w, plans[t->plan]);
+    json_put_key(w, "retentionDays");
+    json_put_int(w, t->retention_days);
+    json_put_key(w, "createdAt");
+    json_put_time(w, t->created_ns);
+    json_put_key(w, "lastUsedAt");
+    json_put_time(w, t->last_used_ns);
+    json_put_key(w, "revokedAt");
+    json_put_time(w, t->revoked_ns);
+    json_object_close(w);
+    return json_writer_ok(w);
+}
+
+int command_token_list(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct list l;
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store && store->kind->token_list(store, put_token, list_open(&l, o->json), &err);
+    if (done)
+        list_print(&l);
+    return finish(store, done, &err);
+}
+
+int command_token_revoke(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store &&
+                store->kind->token_revoke(store, o->words[2], clock_wall_ns(&platform_clock), &err);
+    if (done && !o->json)
+        printf("revoked '%s'; running servers refuse it within seconds\n", o->words[2]);
+    else if (done)
+        printf("{\"revoked\":true}\n");
+    return finish(store, done, &err);
+}
+
+/* ---- user ---- */
+
+/* The whole of standard input but one line end. */
+static bool read_password(char out[LOGIN_MAX_PASSWORD_BYTES + 2], struct error *err)
+{
+    size_t len = fread(out, 1, LOGIN_MAX_PASSWORD_BYTES + 1, stdin);
+    if (len > 0 && out[len - 1] == '\n')
+        len--;
+    if (len > 0 && out[len - 1] == '\r')
+        len--;
+    out[len] = '\0';
+    if (strlen(out) != len || len < LOGIN_MIN_PASSWORD_BYTES || len > LOGIN_MAX_PASSWORD_BYTES)
+        return error_set(err, FAIL_INVALID, "a password has %d to %d characters",
+                         LOGIN_MIN_PASSWORD_BYTES, LOGIN_MAX_PASSWORD_BYTES);
+    return true;
+}
+
+static bool describe_user(const struct options *o, struct control_user *user, struct error *err)
+{
+    char password[LOGIN_MAX_PASSWORD_BYTES + 2];
+    *user = (struct control_user){.created_ns = clock_wall_ns(&platform_clock)};
+    if (!o->email || !email_normalise(bytes_of(o->email), user->email))
+        return error_set(err, FAIL_INVALID, "--email must be an e-mail address");
+    if (!o->role || !role_of_name(bytes_of(o->role), &user->role))
+        return error_set(err, FAIL_INVALID, "--role must be viewer, analyst, auditor or admin");
+    if (!o->password_stdin) {
+        error_set(err, FAIL_INVALID, "no password given");
+        return error_remedy(err, "write it to standard input and give --password-stdin");
+    }
+    bool done = read_password(password, err) &&
+                crypto_password_hash(password, user->password, sizeof user->password, err);
+    memset(password, 0, sizeof password);
+    return done;
+}
+
+int command_user_create(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct control_user user;
+    if (!describe_user(o, &user, &err))
+        return command_fail(&err);
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store && store->kind->user_create(store, &user, &err);
+    if (done && o->json)
+        printf("{\"email\":\"%s\",\"role\":\"%s\"}\n", user.email, role_name(user.role));
+    else if (done)
+        printf("created user '%s' as %s\n", user.email, role_name(user.role));
+    return finish(store, done, &err);
+}
+
+static bool put_user(void *context, const struct control_user *user)
+{
+    struct list *l = context;
+    struct json_writer *w = &l->writer;
+    char day[INSTANT_DAY_BYTES];
+    if (!l->json)
+        return buffer_append_format(&l->out, "%-40s %-8s created %s\n", user->email,
+                                    role_name(user->role), day_or_never(user->created_ns, day));
+    json_object_open(w);
+    json_put_key(w, "email");
+    json_put_string(w, user->email);
+    json_put_key(w, "role");
+    json_put_string(w, role_name(user->role));
+    json_put_key(w, "createdAt");
+    json_put_time(w, user->created_ns);
+    json_object_close(w);
+    return json_writer_ok(w);
+}
+
+int command_user_list(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct list l;
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store && store->kind->user_list(store, put_user, list_open(&l, o->json), &err);
+    if (done)
+        list_print(&l);
+    return finish(store, done, &err);
+}

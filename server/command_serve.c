@@ -1,0 +1,371 @@
+/*
+ * serve: the parts are made, wired, run and taken down here.
+ *
+ *   lanes (loop + HTTP server + gRPC server, one thread each)
+ *     └▶ front ─▶ ingest   (OTLP paths)
+ *              └▶ router   (API and portal)
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "core/event/loop.h"
+#include "core/http/server.h"
+#include "core/json/writer.h"
+#include "core/log/log.h"
+#include "core/otlp/answer.h"
+#include "platform/fs.h"
+#include "platform/platform.h"
+#include "server/auth/gate.h"
+#include "server/auth/login.h"
+#include "server/auth/session.h"
+#include "server/commands.h"
+#include "server/housekeeping.h"
+#include "server/ingest/ingest.h"
+#include "server/portal/portal.h"
+#include "server/query/query.h"
+#include "server/router/router.h"
+
+enum { MAX_LOOPS = 64, MAX_SESSIONS = 4096, DRAIN_MS = 10000 };
+
+struct service;
+
+/* A loop and what it serves. Lane 0 runs on the main thread and hears the signals. */
+struct lane {
+    struct service *service;
+    struct loop *loop;
+    struct http_server *http, *grpc; /* grpc NULL: off */
+    int draining;
+    pthread_t thread;
+};
+
+struct service {
+    const struct settings *settings;
+    struct log *log;
+    struct fs_file *lock;
+    struct control_store *control;
+    struct message_store *messages;
+    struct gate *gate;
+    struct login *login;
+    struct sessions *sessions;
+    struct ingest *ingest;
+    struct router *router;
+    struct housekeeping *housekeeping;
+    struct query query;
+    struct portal portal;
+    struct lane lanes[MAX_LOOPS];
+    unsigned lane_count;
+};
+
+/* ---- The front: OTLP to ingest, the rest to the router ---- */
+
+static void front_on_head(void *context, struct http_exchange *exchange,
+                          const struct http_request *request, struct http_verdict *verdict)
+{
+    struct service *s = context;
+    if (ingest_owns(request->path)) {
+        ingest_on_head(s->ingest, exchange, request, verdict);
+    } else if (request->is_grpc) {
+        verdict->refuse = true;
+        http_respond(exchange, &(struct http_answer){.status = 200,
+                                                     .grpc_status = otlp_grpc_code(501),
+                                                     .grpc_message = "no such method"});
+    } else {
+        router_on_head(s->router, exchange, request, verdict);
+    }
+}
+
+static void front_on_request(void *context, struct http_exchange *exchange,
+                             const struct http_request *request)
+{
+    struct service *s = context;
+    if (ingest_owns(request->path))
+        ingest_on_request(s->ingest, exchange, request);
+    else
+        router_on_request(s->router, exchange, request);
+}
+
+static void front_make_error(void *context, const struct http_request *request, int status,
+                             const char *reason, struct buffer *body, const char **content_type)
+{
+    struct service *s = context;
+    if (ingest_owns(request->path))
+        ingest_make_error(s->ingest, request, status, reason, body, content_type);
+    else
+        router_make_error(s->router, request, status, reason, body, content_type);
+}
+
+/* ---- Parts ---- */
+
+static bool open_parts(struct service *s, struct error *err)
+{
+    const struct settings *settings = s->settings;
+    s->control = command_open_control(settings, err);
+    s->messages = s->control ? command_open_messages(settings, err) : NULL;
+    s->login = s->messages ? login_create(s->control, &platform_clock, err) : NULL;
+    if (!s->login)
+        return false;
+    s->sessions = sessions_create(&platform_clock, MAX_SESSIONS);
+    s->gate = gate_create(&(struct gate_options){.control = s->control, .clock = &platform_clock});
+    s->ingest = ingest_create(&(struct ingest_options){
+        .store = s->messages,
+        .gate = s->gate,
+        .clock = &platform_clock,
+        .log = s->log,
+        .max_request_bytes = settings->max_request_mib * MIB,
+    });
+    s->router = router_create(
+        &(struct router_options){.login = s->login, .sessions = s->sessions, .log = s->log});
+    s->query = (struct query){
+        .messages = s->messages,
+        .control = s->control,
+        .ingest = s->ingest,
+        .gate = s->gate,
+        .login = s->login,
+        .clock = &platform_clock,
+        .log = s->log,
+        .started_ns = clock_wall_ns(&platform_clock),
+    };
+    s->portal = (struct portal){
+        .messages = s->messages,
+        .login = s->login,
+        .sessions = s->sessions,
+        .clock = &platform_clock,
+        .log = s->log,
+    };
+    struct route_table api = query_routes(&s->query), pages = portal_routes(&s->portal);
+    router_add(s->router, &api);
+    router_add(s->router, &pages);
+    s->housekeeping = housekeeping_create(&(struct housekeeping_options){
+        .messages = s->messages, .ingest = s->ingest, .clock = &platform_clock, .log = s->log});
+    return true;
+}
+
+/* One server process a data directory: two would fight over the same files. */
+static bool take_lock(struct service *s, struct error *err)
+{
+    char *path = xasprintf("%s/server.lock", s->settings->data);
+    s->lock = fs_real.open(fs_real.disk, path, FS_WRITE | FS_CREATE, 0600, err);
+    bool taken = s->lock && fs_real.lock(fs_real.disk, s->lock, err);
+    free(path);
+    if (!taken && err->kind == FAIL_BUSY) {
+        error_set(err, FAIL_BUSY, "a server already runs on '%s'", s->settings->data);
+        error_remedy(err, "stop it first, or give another --data");
+    }
+    return taken;
+}
+
+/* ---- Lanes ---- */
+
+static struct http_server *make_server(struct service *s, struct loop *loop, struct error *err)
+{
+    const struct http_server_options options = {
+        .handlers = {.context = s,
+                     .on_head = front_on_head,
+                     .on_request = front_on_request,
+                     .make_error = front_make_error},
+        .max_body_bytes = s->settings->max_request_mib * MIB,
+        .tls_cert_file = s->settings->tls_cert,
+        .tls_key_file = s->settings->tls_key,
+    };
+    return http_server_create(loop, &options, err);
+}
+
+/*
+ * Sharing a port needs SO_REUSEPORT, with which a port that another program
+ * shares likewise would not count as taken. So it is taken once without, which
+ * also chooses the number when none was given.
+ */
+static bool settle_address(struct service *s, const char *address, char out[512], struct error *err)
+{
+    struct http_server *probe = make_server(s, s->lanes[0].loop, err);
+    bool free_to_take = probe && http_server_listen(probe, address, false, err);
+    if (free_to_take) {
+        const char *colon = strrchr(address, ':');
+        snprintf(out, 512, "%.*s:%u", (int)(colon - address), address,
+                 (unsigned)http_server_port(probe));
+    } else if (probe) {
+        error_remedy(err, "choose another address, or stop what listens on '%s'", address);
+    }
+    http_server_destroy(probe);
+    return free_to_take;
+}
+
+static bool open_lanes(struct service *s, char http[512], char grpc[512], struct error *err)
+{
+    unsigned wanted = s->settings->loops < MAX_LOOPS ? s->settings->loops : MAX_LOOPS;
+    grpc[0] = '\0';
+    for (; s->lane_count < wanted; s->lane_count++) {
+        s->lanes[s->lane_count].service = s;
+        s->lanes[s->lane_count].loop = loop_create(err);
+        if (!s->lanes[s->lane_count].loop)
+            return false;
+    }
+    if (!settle_address(s, s->settings->listen, http, err) ||
+        (s->settings->grpc_listen[0] && !settle_address(s, s->settings->grpc_listen, grpc, err)))
+        return false;
+    for (unsigned i = 0; i < s->lane_count; i++) {
+        struct lane *lane = &s->lanes[i];
+        lane->http = make_server(s, lane->loop, err);
+        if (!lane->http || !http_server_listen(lane->http, http, true, err))
+            return false;
+        if (!grpc[0])
+            continue;
+        lane->grpc = make_server(s, lane->loop, err);
+        if (!lane->grpc || !http_server_listen(lane->grpc, grpc, true, err))
+            return false;
+    }
+    return true;
+}
+
+static void *run_lane(void *context)
+{
+    struct lane *lane = context;
+    loop_run(lane->loop);
+    return NULL;
+}
+
+/* ---- Stopping ---- */
+
+static void lane_drained(void *context)
+{
+    struct lane *lane = context;
+    if (--lane->draining == 0)
+        loop_stop(lane->loop);
+}
+
+static void drain_lane(void *context)
+{
+    struct lane *lane = context;
+    if (lane->draining > 0)
+        return; /* a second signal */
+    lane->draining = lane->grpc ? 2 : 1;
+    http_server_drain(lane->http, DRAIN_MS, lane_drained, lane);
+    if (lane->grpc)
+        http_server_drain(lane->grpc, DRAIN_MS, lane_drained, lane);
+}
+
+static void on_stop(void *context)
+{
+    struct service *s = context;
+    log_info(s->log, "server", "stopping: answering what was accepted");
+    for (unsigned i = 0; i < s->lane_count; i++)
+        loop_post(s->lanes[i].loop, drain_lane, &s->lanes[i]);
+}
+
+static void reload_lane(void *context)
+{
+    struct lane *lane = context;
+    struct error err = {0};
+    if (!http_server_reload_tls(lane->http, &err) ||
+        (lane->grpc && !http_server_reload_tls(lane->grpc, &err)))
+        log_failure(lane->service->log, LOG_ERROR_LEVEL, "server", "cannot read the certificate",
+                    &err);
+}
+
+static void on_reload(void *context)
+{
+    struct service *s = context;
+    for (unsigned i = 0; s->settings->tls_cert && i < s->lane_count; i++)
+        loop_post(s->lanes[i].loop, reload_lane, &s->lanes[i]);
+}
+
+static void close_all(struct service *s)
+{
+    housekeeping_destroy(s->housekeeping);
+    router_destroy(s->router);
+    ingest_destroy(s->ingest);
+    for (unsigned i = 0; i < s->lane_count; i++) {
+        http_server_destroy(s->lanes[i].http);
+        http_server_destroy(s->lanes[i].grpc);
+    }
+    for (unsigned i = 0; i < s->lane_count; i++)
+        loop_destroy(s->lanes[i].loop);
+    gate_destroy(s->gate);
+    sessions_destroy(s->sessions);
+    login_destroy(s->login);
+    if (s->messages)
+        s->messages->kind->close(s->messages);
+    if (s->control)
+        s->control->kind->close(s->control);
+    fs_real.close(fs_real.disk, s->lock);
+    log_destroy(s->log);
+}
+
+/* ---- Telling where it listens ---- */
+
+static bool write_address_file(const struct service *s, const char *url, const char *grpc,
+                               struct error *err)
+{
+    struct buffer json = {.max_bytes = 4 * KIB};
+    struct json_writer w = json_writer_make(&json);
+    char *path = xasprintf("%s/server.json", s->settings->data);
+    json_object_open(&w);
+    json_put_key(&w, "url");
+    json_put_string(&w, url);
+    json_put_key(&w, "grpcAddress");
+    json_put_string(&w, grpc[0] ? grpc : NULL);
+    json_put_key(&w, "pid");
+    json_put_int(&w, getpid());
+    json_put_key(&w, "startedAt");
+    json_put_time(&w, s->query.started_ns);
+    json_object_close(&w);
+    bool done =
+        json_writer_ok(&w) && fs_replace_file(&fs_real, path, buffer_bytes(&json), 0644, err);
+    free(path);
+    buffer_clear(&json);
+    return done;
+}
+
+static bool announce(const struct service *s, const char *http, const char *grpc, struct error *err)
+{
+    char url[600];
+    snprintf(url, sizeof url, "%s://%s", s->settings->tls_cert ? "https" : "http", http);
+    if (!write_address_file(s, url, grpc, err))
+        return false;
+    printf("listening on %s\n", url);
+    if (grpc[0])
+        printf("listening for gRPC on %s\n", grpc);
+    fflush(stdout);
+    log_info(s->log, "server", "listening url=%s version=%s", url, CT_VERSION);
+    return true;
+}
+
+static bool start(struct service *s, struct error *err)
+{
+    char http[512], grpc[512];
+    struct loop *main_loop;
+    if (!take_lock(s, err) || !open_parts(s, err) || !open_lanes(s, http, grpc, err))
+        return false;
+    main_loop = s->lanes[0].loop;
+    return loop_on_signal(main_loop, SIGTERM, on_stop, s, err) &&
+           loop_on_signal(main_loop, SIGINT, on_stop, s, err) &&
+           loop_on_signal(main_loop, SIGHUP, on_reload, s, err) && announce(s, http, grpc, err);
+}
+
+int command_serve(const struct options *o, const struct settings *settings)
+{
+    (void)o;
+    struct error err = {0};
+    struct service *s = xcalloc(1, sizeof *s);
+    s->settings = settings;
+    s->log = log_create((enum log_level)settings->log_level, settings->log_json);
+    int code = EXIT_DONE;
+    if (start(s, &err)) {
+        for (unsigned i = 1; i < s->lane_count; i++)
+            if (pthread_create(&s->lanes[i].thread, NULL, run_lane, &s->lanes[i]) != 0)
+                abort(); /* at start, as when memory is gone */
+        run_lane(&s->lanes[0]);
+        for (unsigned i = 1; i < s->lane_count; i++)
+            pthread_join(s->lanes[i].thread, NULL);
+    } else {
+        code = command_fail(&err);
+    }
+    close_all(s);
+    free(s);
+    return code;
+}

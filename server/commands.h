@@ -1,0 +1,32 @@
+/* The subcommands: each returns the program's exit code and prints its own errors. */
+#ifndef SERVER_COMMANDS_H
+#define SERVER_COMMANDS_H
+
+#include "server/options.h"
+#include "server/store/control.h"
+#include "server/store/messages.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+typedef int command(const struct options *options, const struct settings *settings);
+
+command command_serve;
+command command_system_create;
+command command_system_list;
+command command_token_create;
+command command_token_list;
+command command_token_revoke;
+command command_user_create;
+command command_user_list;
+command command_retention_run;
+command command_erase;
+command command_backup;
+
+/* Prints `err` and returns the exit code that its kind asks for. */
+int command_fail(const struct error *err);
+
+/* NULL on failure, printed; with what to do about it. */
+struct control_store *command_open_control(const struct settings *settings, struct error *err);
+struct message_store *command_open_messages(const struct settings *settings, struct error *err);
+
+#endif

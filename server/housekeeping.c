@@ -1,0 +1,80 @@
+#include "server/housekeeping.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/memory.h"
+
+enum { FIRST_AFTER_S = 60, EVERY_S = 3600 };
+
+struct housekeeping {
+    struct housekeeping_options with;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;
+};
+
+/* On the writer's thread. */
+static void retain(void *context)
+{
+    struct housekeeping *h = context;
+    struct error err = {0};
+    uint64_t deleted = 0;
+    if (!h->with.messages->kind->retain(h->with.messages, clock_wall_ns(h->with.clock), &deleted,
+                                        &err))
+        log_failure(h->with.log, LOG_ERROR_LEVEL, "housekeeping",
+                    "cannot delete rows past their retention", &err);
+    else if (deleted > 0)
+        log_info(h->with.log, "housekeeping", "deleted rows past their retention rows=%llu",
+                 (unsigned long long)deleted);
+}
+
+static void *work(void *context)
+{
+    struct housekeeping *h = context;
+    struct timespec next;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    next.tv_sec += FIRST_AFTER_S;
+    pthread_mutex_lock(&h->lock);
+    while (!h->stopping) {
+        if (pthread_cond_timedwait(&h->wake, &h->lock, &next) == 0)
+            continue; /* to stop, or for nothing */
+        pthread_mutex_unlock(&h->lock);
+        ingest_run_on_writer(h->with.ingest, retain, h);
+        pthread_mutex_lock(&h->lock);
+        next.tv_sec += EVERY_S;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return NULL;
+}
+
+struct housekeeping *housekeeping_create(const struct housekeeping_options *options)
+{
+    struct housekeeping *h = xcalloc(1, sizeof *h);
+    pthread_condattr_t monotonic;
+    h->with = *options;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&h->thread, NULL, work, h) != 0)
+        abort(); /* at start, as when memory is gone */
+    return h;
+}
+
+void housekeeping_destroy(struct housekeeping *h)
+{
+    if (!h)
+        return;
+    pthread_mutex_lock(&h->lock);
+    h->stopping = true;
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+    pthread_join(h->thread, NULL);
+    pthread_cond_destroy(&h->wake);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}

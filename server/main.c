@@ -1,0 +1,99 @@
+/* claude-telemetry-server: picks the command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/commands.h"
+
+static const struct {
+    const char *first, *second; /* second NULL: a command of one word */
+    int arguments;              /* further words */
+    command *run;
+} commands[] = {
+    {"serve", NULL, 0, command_serve},
+    {"system", "create", 1, command_system_create},
+    {"system", "list", 0, command_system_list},
+    {"token", "create", 0, command_token_create},
+    {"token", "list", 0, command_token_list},
+    {"token", "revoke", 1, command_token_revoke},
+    {"user", "create", 0, command_user_create},
+    {"user", "list", 0, command_user_list},
+    {"retention", "run", 0, command_retention_run},
+    {"erase", NULL, 0, command_erase},
+    {"backup", NULL, 0, command_backup},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static bool is_said(size_t i, const struct options *o)
+{
+    return o->word_count > 0 && strcmp(o->words[0], commands[i].first) == 0 &&
+           (!commands[i].second ||
+            (o->word_count > 1 && strcmp(o->words[1], commands[i].second) == 0));
+}
+
+static command *find_command(const struct options *o, struct error *err)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (!is_said(i, o))
+            continue;
+        int expected = (commands[i].second ? 2 : 1) + commands[i].arguments;
+        if (o->word_count == expected)
+            return commands[i].run;
+        error_set(err, FAIL_INVALID, "'%s%s%s' takes %d more word%s", commands[i].first,
+                  commands[i].second ? " " : "", commands[i].second ? commands[i].second : "",
+                  commands[i].arguments, commands[i].arguments == 1 ? "" : "s");
+        error_remedy(err, "see " PROGRAM " --help");
+        return NULL;
+    }
+    if (o->word_count == 0)
+        error_set(err, FAIL_INVALID, "no command given");
+    else
+        error_set(err, FAIL_INVALID, "'%s%s%s' is no command", o->words[0],
+                  o->word_count > 1 ? " " : "", o->word_count > 1 ? o->words[1] : "");
+    error_remedy(err, "see " PROGRAM " --help");
+    return NULL;
+}
+
+int command_fail(const struct error *err)
+{
+    error_print(PROGRAM, err);
+    return err->kind == FAIL_INVALID ? EXIT_USAGE : EXIT_FAILED;
+}
+
+struct control_store *command_open_control(const struct settings *settings, struct error *err)
+{
+    struct control_store *store = control_store_open(settings->store, err);
+    if (!store)
+        error_remedy(err, "check --store, and that this user may write '%s'", settings->data);
+    return store;
+}
+
+struct message_store *command_open_messages(const struct settings *settings, struct error *err)
+{
+    struct message_store *store = message_store_open(settings->messages, err);
+    if (!store)
+        error_remedy(err, "check --messages, and that this user may write '%s'", settings->data);
+    return store;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct settings settings;
+    struct error err = {0};
+    if (!options_parse(argc, argv, &options, &err))
+        return command_fail(&err);
+    if (options.help) {
+        options_print_help();
+        return EXIT_DONE;
+    }
+    if (options.version) {
+        printf("%s %s\n", PROGRAM, CT_VERSION);
+        return EXIT_DONE;
+    }
+    command *run = find_command(&options, &err);
+    if (!run || !settings_load(&options, &settings, &err))
+        return command_fail(&err);
+    int code = run(&options, &settings);
+    settings_clear(&settings);
+    return code;
+}

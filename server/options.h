@@ -1,0 +1,48 @@
+/* The command line of claude-telemetry-server, and what the configuration file adds to it. */
+#ifndef SERVER_OPTIONS_H
+#define SERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define PROGRAM "claude-telemetry-server"
+
+enum { OPTIONS_MAX_WORDS = 4 };
+
+struct options {
+    const char *words[OPTIONS_MAX_WORDS]; /* "token", "create" ...; borrowed from argv */
+    int word_count;
+    bool json, help, version, password_stdin;
+
+    /* As given; NULL when not. */
+    const char *config, *root, *data, *store, *messages, *listen, *grpc_listen;
+    const char *tls_cert, *tls_key, *log_level, *log_format;
+    const char *system, *user, *retention_days, *plan, *email, *role, *out, *rate;
+};
+
+/* FAIL_INVALID says what is wrong with the command line. */
+bool options_parse(int argc, char **argv, struct options *out, struct error *err);
+
+void options_print_help(void);
+
+/* ---- Settings: options first, then the file, then defaults ---- */
+
+struct settings {
+    char *data, *store, *messages; /* directory; URLs */
+    char *listen, *grpc_listen;    /* grpc_listen "": off */
+    char *tls_cert, *tls_key;      /* NULL: no TLS */
+    int log_level;                 /* enum log_level */
+    bool log_json;
+    uint32_t max_request_mib, loops;
+};
+
+/*
+ * Reads the configuration file, if any, and creates the data directory. Prints the
+ * file's problems itself. FAIL_INVALID: a setting is wrong (exit code 2).
+ */
+bool settings_load(const struct options *options, struct settings *out, struct error *err);
+void settings_clear(struct settings *settings);
+
+#endif

@@ -1,0 +1,211 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "core/config/config.h"
+#include "core/config/yaml.h"
+#include "core/log/log.h"
+#include "platform/fs.h"
+#include "platform/platform.h"
+#include "server/options.h"
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"text", "json", NULL};
+
+static const struct config_key keys[] = {
+    {.path = "listen",
+     .type = CONFIG_TEXT,
+     .fallback = "127.0.0.1:4320",
+     .summary = "Address of HTTP: ingest, API and portal.",
+     .check = config_check_address},
+    {.path = "grpc_listen",
+     .type = CONFIG_TEXT,
+     .summary = "Address of OTLP over gRPC; off when not set.",
+     .check = config_check_address},
+    {.path = "data",
+     .type = CONFIG_TEXT,
+     .summary = "Directory of the SQLite files and of server.json.",
+     .check = config_check_path},
+    {.path = "store",
+     .type = CONFIG_TEXT,
+     .fallback = "sqlite:",
+     .summary = "URL of control state, and of rows unless 'messages' is set."},
+    {.path = "messages", .type = CONFIG_TEXT, .summary = "URL of the rows' store."},
+    {.path = "tls.cert",
+     .type = CONFIG_TEXT,
+     .summary = "PEM file with the certificate chain.",
+     .check = config_check_path},
+    {.path = "tls.key",
+     .type = CONFIG_TEXT,
+     .summary = "PEM file with the private key.",
+     .check = config_check_path},
+    {.path = "log.level",
+     .type = CONFIG_ENUM,
+     .fallback = "info",
+     .summary = "How much is logged.",
+     .choices = levels},
+    {.path = "log.format",
+     .type = CONFIG_ENUM,
+     .fallback = "text",
+     .summary = "Lines for people, or JSON.",
+     .choices = formats},
+    {.path = "max_request_mib",
+     .type = CONFIG_INTEGER,
+     .fallback = "64",
+     .summary = "Largest OTLP request, after inflating.",
+     .min = 1,
+     .max = 256},
+    {.path = "loops",
+     .type = CONFIG_INTEGER,
+     .fallback = "2",
+     .summary = "Threads that read requests.",
+     .min = 1,
+     .max = 64},
+};
+
+static const struct config_table table = {
+    .program = PROGRAM,
+    .domain = "com.claude-telemetry.server",
+    .keys = keys,
+    .count = sizeof keys / sizeof *keys,
+};
+
+/* ---- The file ---- */
+
+/* The file's tree: an empty one when the default file is missing. */
+static bool read_file(const struct options *o, struct config_layer *layer, char **path,
+                      struct error *err)
+{
+    char *dir = platform_config_dir(o->root);
+    *path = o->config ? xstrdup(o->config) : xasprintf("%s/server.yaml", dir);
+    free(dir);
+    *layer = (struct config_layer){.name = *path};
+    layer->tree = config_yaml_read(&fs_real, *path, err);
+    if (!layer->tree && !o->config && err->kind == FAIL_NOT_FOUND) {
+        layer->tree = config_node_create(CONFIG_NODE_MAP, NULL, NULL, 0);
+        return true;
+    }
+    if (!layer->tree)
+        err->kind = FAIL_INVALID; /* whatever the reason: the configuration is unusable */
+    return layer->tree != NULL;
+}
+
+static struct config *load_file(const struct options *o, struct error *err)
+{
+    struct config_layer layer;
+    char *path = NULL;
+    struct config *config = NULL;
+    if (read_file(o, &layer, &path, err)) {
+        struct config_problems problems = {0};
+        config = config_create(&table, &layer, 1, &problems);
+        for (size_t i = 0; i + 1 < problems.count; i++)
+            error_print(PROGRAM, &problems.items[i]);
+        if (!config && problems.count > 0)
+            *err = problems.items[problems.count - 1];
+        if (!config)
+            err->kind = FAIL_INVALID;
+        config_problems_clear(&problems);
+    }
+    free(path);
+    return config;
+}
+
+/* ---- One value from option, file or default ---- */
+
+static char *text_of(const char *option, const struct config *config, const char *key)
+{
+    return xstrdup(option ? option : config_text(config, key));
+}
+
+/*
+ * "sqlite:DIR", or "sqlite:" for the data directory, keeps control state and rows in
+ * two files; other URLs name a server and are handed on.
+ */
+static char *complete_url(const char *url, const char *data, const char *file)
+{
+    if (strncmp(url, "sqlite:", 7) != 0)
+        return xstrdup(url);
+    const char *dir = url[7] ? url + 7 : data;
+    return xasprintf("sqlite:%s/%s", dir, file);
+}
+
+static void choose_stores(const struct options *o, const struct config *config,
+                          struct settings *out)
+{
+    char *store = text_of(o->store, config, "store");
+    char *messages = text_of(o->messages, config, "messages");
+    out->store = complete_url(store, out->data, "control.db");
+    out->messages = complete_url(messages ? messages : store, out->data, "messages.db");
+    free(store);
+    free(messages);
+}
+
+static bool read_log(const struct options *o, const struct config *config, struct settings *out,
+                     struct error *err)
+{
+    enum log_level level;
+    const char *name = o->log_level ? o->log_level : config_text(config, "log.level");
+    const char *format = o->log_format ? o->log_format : config_text(config, "log.format");
+    if (!log_level_of_name(name, &level))
+        return error_set(err, FAIL_INVALID, "'%s' is no log level: use error, warn, info or debug",
+                         name);
+    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
+        return error_set(err, FAIL_INVALID, "'%s' is no log format: use text or json", format);
+    out->log_level = (int)level;
+    out->log_json = strcmp(format, "json") == 0;
+    return true;
+}
+
+static bool check(const struct settings *s, struct error *err)
+{
+    if ((s->tls_cert == NULL) != (s->tls_key == NULL)) {
+        error_set(err, FAIL_INVALID, "TLS needs both a certificate and its key");
+        return error_remedy(err, "give --tls-cert and --tls-key");
+    }
+    if (!config_check_address(s->listen, err))
+        return error_wrap(err, "--listen '%s'", s->listen);
+    if (s->grpc_listen[0] && !config_check_address(s->grpc_listen, err))
+        return error_wrap(err, "--grpc-listen '%s'", s->grpc_listen);
+    return true;
+}
+
+bool settings_load(const struct options *o, struct settings *out, struct error *err)
+{
+    *out = (struct settings){0};
+    struct config *config = load_file(o, err);
+    if (!config)
+        return false;
+    char *state = platform_state_dir(o->root);
+    out->data = text_of(o->data, config, "data");
+    if (!out->data)
+        out->data = xasprintf("%s/server", state);
+    free(state);
+    choose_stores(o, config, out);
+    out->listen = text_of(o->listen, config, "listen");
+    out->grpc_listen = text_of(o->grpc_listen, config, "grpc_listen");
+    if (!out->grpc_listen)
+        out->grpc_listen = xstrdup("");
+    out->tls_cert = text_of(o->tls_cert, config, "tls.cert");
+    out->tls_key = text_of(o->tls_key, config, "tls.key");
+    out->max_request_mib = (uint32_t)config_integer(config, "max_request_mib");
+    out->loops = (uint32_t)config_integer(config, "loops");
+    bool good = read_log(o, config, out, err) && check(out, err);
+    config_destroy(config);
+    if (good && !fs_make_dirs(&fs_real, out->data, 0700, err))
+        good = error_wrap(err, "cannot make the data directory");
+    if (!good)
+        settings_clear(out);
+    return good;
+}
+
+void settings_clear(struct settings *s)
+{
+    free(s->data);
+    free(s->store);
+    free(s->messages);
+    free(s->listen);
+    free(s->grpc_listen);
+    free(s->tls_cert);
+    free(s->tls_key);
+    *s = (struct settings){0};
+}
