@@ -110,7 +110,9 @@ static bool print_entry(const struct entry *e, struct buffer *out)
     size_t start = out->len;
     ok = ok && buffer_append_text(out, "\n@@ env @@\n");
     size_t head = out->len;
-    ok = ok && print_both(before, removed ? (struct bytes){0} : after, out);
+    if (removed)
+        after = (struct bytes){0};
+    ok = ok && print_both(before, after, out);
     if (ok && out->len == head && out->len > start && e->mode == e->before.mode)
         ok = buffer_append_text(out, " (only the layout differs)\n");
     return ok;
