@@ -79,6 +79,9 @@ class Recordings(ServerTest):
         skipped = self.server.get("/api/v1/messages", type="log", take=10, skip=490, **{"meta.test.mark": "page"})
         self.assertEqual([row["id"] for row in rows[490:]], [row["id"] for row in skipped["items"]])
         self.assertIsNone(skipped["nextCursor"])
+        blank = self.server.get("/api/v1/messages", **dict.fromkeys(
+            ["type", "system", "model", "from", "to", "metadata.x", "sessionId", "cursor"], ""))
+        self.assertEqual([row["id"] for row in rows[:50]], [row["id"] for row in blank["items"]])
 
     def test_tools_are_children_of_the_generation_that_asked_for_them(self):
         for name, path, headers, body in demo.recordings():
