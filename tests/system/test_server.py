@@ -325,6 +325,24 @@ class Portal(ServerTest):
         self.assertEqual(401, self.get("/api/v1/messages", cookie)[0])
 
 
+class Commands(ServerTest):
+    def test_answers_for_programs_are_json_whatever_the_names(self):
+        made = json.loads(self.server.cli("system", "create", 'the "odd" one', "--json"))
+        self.assertEqual('the "odd" one', made["name"])
+        self.assertIn(made, json.loads(self.server.cli("system", "list", "--json")))
+        token, = json.loads(self.server.cli("token", "list", "--json"))
+        self.assertEqual((self.server.token[:12], "enterprise"), (token["prefix"], token["plan"]))
+        self.assertNotIn(self.server.token, json.dumps(token))
+
+    def test_a_wrong_command_line_is_2_and_says_the_fix(self):
+        for words in (["nonsense"], ["token", "create"], ["serve", "--nonsense"], ["system", "create"],
+                      ["serve", "--listen", "nowhere"], ["serve", "--tls-cert", "/only/this"]):
+            run = subprocess.run([programs.SERVER, *words, "--data", self.server.data], capture_output=True,
+                                 text=True, timeout=30)
+            self.assertEqual(2, run.returncode, words)
+            self.assertRegex(run.stderr, r"(?s)^claude-telemetry-server: .+\n  fix: .+", words)
+
+
 class Rows(ServerTest):
     def test_erase_deletes_a_person_and_keeps_late_copies_out(self):
         self.send(LOGS)
