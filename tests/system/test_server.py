@@ -6,6 +6,7 @@ import io
 import json
 import pathlib
 import socket
+import struct
 import subprocess
 import sys
 import unittest
@@ -176,6 +177,36 @@ class BadInput(ServerTest):
     def test_an_empty_request_is_a_success(self):
         self.assertEqual((200, b""), self.send(b"")[::2])
         self.assertEqual((200, b"{}"), self.send(b"{}", Content_Type="application/json")[::2])
+
+
+class Grpc(ServerTest):
+    METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+
+    def setUp(self):
+        super().setUp()
+        self.server.program.stop()
+        self.address = f"127.0.0.1:{programs.free_port()}"
+        self.server.program.command += ["--grpc-listen", self.address]
+        self.server.start()
+
+    def export(self, message, token, path=METHOD):
+        """The trailing grpc-status and grpc-message, with curl as the HTTP/2 client."""
+        run = subprocess.run(["curl", "-s", "--http2-prior-knowledge", "--noproxy", "*", "-D", "-", "-o", "/dev/null",
+                              "-H", "Content-Type: application/grpc", "-H", "TE: trailers",
+                              "-H", f"Authorization: Bearer {token}", "--data-binary", "@-",
+                              f"http://{self.address}{path}"],
+                             input=struct.pack(">BI", 0, len(message)) + message, capture_output=True, timeout=30)
+        lines = run.stdout.decode().lower().splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        return int(fields["grpc-status"]), fields.get("grpc-message", "").strip()
+
+    def test_an_export_is_stored_and_a_malformed_one_is_an_invalid_argument(self):
+        if not subprocess.run(["curl", "--version"], capture_output=True).stdout.count(b"HTTP2"):
+            self.skipTest("this curl speaks no HTTP/2")
+        self.assertEqual((0, ""), self.export(LOGS, self.server.token))
+        self.assertEqual(2, len(self.server.messages(type="ai.generation")))
+        self.assertEqual(3, self.export(LOGS[:-3], self.server.token)[0])
+        # What is refused by its head is answered before the body came, which this client does not show.
 
 
 class Durability(ServerTest):
