@@ -161,6 +161,17 @@ void accounts_put_users(const struct accounts *a, struct json_writer *w)
         }
         json_object_close(w);
     }
+    if (a->users.count == 0 &&
+        a->machine_email) { /* nobody is listed, and yet it is known whose it is */
+        json_object_open(w);
+        json_put_key(w, "local_user");
+        json_put_null(w);
+        json_put_key(w, "email");
+        json_put_string(w, a->machine_email);
+        json_put_key(w, "source");
+        json_put_string(w, identity_source_name(IDENTITY_CONFIG));
+        json_object_close(w);
+    }
     json_array_close(w);
 }
 
@@ -191,8 +202,8 @@ static bool find_person(const struct accounts *a, const uint32_t *uid, struct re
             continue;
         fill_person(&a->users.list[i], out);
         /* Without an address nothing would be stamped, and a claim of somebody else's would
-         * pass: then it is nobody's, unless there is nobody else to claim. */
-        return out->email[0] != '\0' || !anyone_has_email(a);
+         * pass: then it is nobody's. On a machine of one there is nobody else. */
+        return out->email[0] != '\0' || a->users.count == 1 || !anyone_has_email(a);
     }
     if (a->machine_email) {
         snprintf(out->email, sizeof out->email, "%s", a->machine_email);

@@ -24,6 +24,7 @@
 #include "server/auth/login.h"
 #include "server/auth/session.h"
 #include "server/commands.h"
+#include "server/fleet/fleet.h"
 #include "server/housekeeping.h"
 #include "server/ingest/ingest.h"
 #include "server/portal/portal.h"
@@ -54,6 +55,7 @@ struct service {
     struct sessions *sessions;
     struct ingest *ingest;
     struct router *router;
+    struct fleet *fleet;
     struct housekeeping *housekeeping;
     struct query query;
     struct portal portal;
@@ -137,11 +139,24 @@ static bool open_parts(struct service *s, struct error *err)
         .clock = &platform_clock,
         .log = s->log,
     };
+    s->fleet = fleet_create(&(struct fleet_options){
+        .control = s->control,
+        .messages = s->messages,
+        .ingest = s->ingest,
+        .gate = s->gate,
+        .clock = &platform_clock,
+        .log = s->log,
+    });
     struct route_table api = query_routes(&s->query), pages = portal_routes(&s->portal);
+    struct route_table devices = fleet_routes(s->fleet);
     router_add(s->router, &api);
+    router_add(s->router, &devices);
     router_add(s->router, &pages);
-    s->housekeeping = housekeeping_create(&(struct housekeeping_options){
-        .messages = s->messages, .ingest = s->ingest, .clock = &platform_clock, .log = s->log});
+    s->housekeeping = housekeeping_create(&(struct housekeeping_options){.messages = s->messages,
+                                                                         .fleet = s->fleet,
+                                                                         .ingest = s->ingest,
+                                                                         .clock = &platform_clock,
+                                                                         .log = s->log});
     return true;
 }
 
@@ -278,6 +293,7 @@ static void close_all(struct service *s)
 {
     housekeeping_destroy(s->housekeeping);
     router_destroy(s->router);
+    fleet_destroy(s->fleet);
     ingest_destroy(s->ingest);
     for (unsigned i = 0; i < s->lane_count; i++) {
         http_server_destroy(s->lanes[i].http);

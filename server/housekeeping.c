@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-enum { FIRST_AFTER_S = 60, EVERY_S = 3600 };
+enum { ROUND_S = 60, ROUNDS_A_RETENTION = 60 };
 
 struct housekeeping {
     struct housekeeping_options with;
@@ -31,20 +31,30 @@ static void retain(void *context)
                  (unsigned long long)deleted);
 }
 
+static void do_round(struct housekeeping *h, unsigned round)
+{
+    struct error err = {0};
+    if (!fleet_sweep(h->with.fleet, &err))
+        log_failure(h->with.log, LOG_ERROR_LEVEL, "housekeeping", "cannot judge the devices", &err);
+    if (round % ROUNDS_A_RETENTION == 0)
+        ingest_run_on_writer(h->with.ingest, retain, h);
+}
+
 static void *work(void *context)
 {
     struct housekeeping *h = context;
     struct timespec next;
+    unsigned round = 0;
     clock_gettime(CLOCK_MONOTONIC, &next);
-    next.tv_sec += FIRST_AFTER_S;
+    next.tv_sec += ROUND_S;
     pthread_mutex_lock(&h->lock);
     while (!h->stopping) {
         if (pthread_cond_timedwait(&h->wake, &h->lock, &next) == 0)
             continue; /* to stop, or for nothing */
         pthread_mutex_unlock(&h->lock);
-        ingest_run_on_writer(h->with.ingest, retain, h);
+        do_round(h, round++);
         pthread_mutex_lock(&h->lock);
-        next.tv_sec += EVERY_S;
+        next.tv_sec += ROUND_S;
     }
     pthread_mutex_unlock(&h->lock);
     return NULL;

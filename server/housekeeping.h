@@ -1,9 +1,10 @@
-/* What a running server does by itself every hour: deleting rows past their retention. */
+/* What a running server does by itself: judging the devices every minute, deleting rows past their retention every hour. */
 #ifndef SERVER_HOUSEKEEPING_H
 #define SERVER_HOUSEKEEPING_H
 
 #include "base/clock.h"
 #include "core/log/log.h"
+#include "server/fleet/fleet.h"
 #include "server/ingest/ingest.h"
 #include "server/store/messages.h"
 
@@ -11,7 +12,8 @@ struct housekeeping;
 
 struct housekeeping_options {
     struct message_store *messages; /* all borrowed */
-    struct ingest *ingest;          /* on whose writer thread the work is done */
+    struct fleet *fleet;
+    struct ingest *ingest; /* on whose writer thread the work is done */
     const struct clock *clock;
     struct log *log;
 };

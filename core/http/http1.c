@@ -1,11 +1,8 @@
 /* Requests of HTTP/1 on a connection: head, body, answer, and the next one. */
 #include <stdio.h>
 
-#include "core/http/http2.h"
 #include "core/http/internal.h"
 #include "core/http/status.h"
-
-static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 void http1_await_head(struct connection *c)
 {
@@ -159,24 +156,8 @@ static void on_head(struct connection *c, struct bytes head_bytes, bool more_is_
         body_complete(c);
 }
 
-/* True when the input starts like, or is, the preface of HTTP/2. */
-static bool take_preface(struct connection *c, struct bytes *input)
-{
-    size_t len = sizeof preface - 1;
-    if (c->served_any || c->tls || input->len == 0 ||
-        memcmp(input->data, preface, input->len < len ? input->len : len) != 0)
-        return false;
-    if (input->len >= len)
-        http2_start(c); /* which reads the preface itself */
-    return true;
-}
-
 static bool take_head(struct connection *c, struct bytes *input)
 {
-    if (take_preface(c, input)) {
-        c->head_started = true;
-        return c->state == CONNECTION_HTTP2;
-    }
     switch (http1_scan(&c->scan, *input)) {
     case HTTP1_SCAN_MORE:
         if (!c->head_started && c->served_any)

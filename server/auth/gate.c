@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "server/store/fleet.h"
 
 enum {
     SETS = 4096,
@@ -22,6 +23,7 @@ struct entry {
     uint64_t touched_ns;   /* monotonic */
     uint64_t used_ns;      /* wall; 0: not since it was saved */
     uint64_t saved_ns;     /* wall */
+    uint64_t data_ns;      /* wall; a device's last telemetry; 0: not since it was saved */
     double credit;         /* records it may send now; negative is debt */
     uint64_t credit_ns;    /* monotonic: when credit was right */
 };
@@ -227,6 +229,8 @@ void gate_charge(struct gate *g, const struct control_token *token, uint64_t rec
     if (e) {
         work_off(g, e, clock_monotonic_ns(g->clock));
         e->credit -= records > 0 ? (double)records : 1;
+        if (token->device_id != 0)
+            e->data_ns = clock_wall_ns(g->clock);
     }
     pthread_mutex_unlock(&g->lock);
 }
@@ -238,13 +242,16 @@ bool gate_save_used(struct gate *g, struct error *err)
         struct entry *e = &g->entries[i];
         bool due = e->taken && e->used_ns > 0 && e->used_ns - e->saved_ns >= SAVE_USED_EVERY_NS;
         int64_t id = e->token.id;
-        uint64_t used_ns = e->used_ns;
+        uint64_t used_ns = e->used_ns, data_ns = e->data_ns;
         if (due) {
             e->saved_ns = used_ns;
-            e->used_ns = 0;
+            e->used_ns = e->data_ns = 0;
         }
         pthread_mutex_unlock(&g->lock);
         if (due && !g->control->kind->token_used(g->control, id, used_ns, err))
+            return false;
+        if (due && data_ns > 0 &&
+            !g->control->kind->fleet->device_data(g->control, id, data_ns, err))
             return false;
     }
     return true;

@@ -55,7 +55,8 @@ enum gate_outcome gate_check(struct gate *gate, struct bytes credential, const c
  */
 void gate_charge(struct gate *gate, const struct control_token *token, uint64_t records);
 
-/* Writes "last used" of tokens to the control store, each at most once a minute. Blocks on it. */
+/* Writes "last used" of tokens, and a device's last telemetry, to the control store, each at most
+ * once a minute. Blocks on it. */
 MUST_USE bool gate_save_used(struct gate *gate, struct error *err);
 
 /* Who was turned away since the start. Rows past the table's size are summed in one, "(others)". */

@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <ctype.h>
 
+#include "server/fleet/fleet.h"
 #include "server/query/query.h"
 #include "tests/support/expect.h"
 
@@ -21,22 +22,42 @@ static void lower(const char *method, char out[16])
     out[i] = '\0';
 }
 
+enum { TABLES = 2 };
+
+/* The tables that make up the API; pages for browsers are not part of it. */
+static void api_tables(struct route_table tables[TABLES])
+{
+    static struct query query;
+    tables[0] = query_routes(&query);
+    tables[1] = fleet_routes(NULL);
+}
+
+static bool is_of(const struct route *route, const char *path, const char *operation)
+{
+    char method[16];
+    lower(route->method, method);
+    return strcmp(route->pattern, path) == 0 && strcmp(method, operation) == 0;
+}
+
+static void expect_described(const cJSON *all, const struct route *route)
+{
+    char method[16];
+    lower(route->method, method);
+    const cJSON *path = cJSON_GetObjectItemCaseSensitive(all, route->pattern);
+    const cJSON *operation = cJSON_GetObjectItemCaseSensitive(path, method);
+    ck_assert_msg(operation != NULL, "%s %s is not described", route->method, route->pattern);
+    bool closed = cJSON_GetObjectItemCaseSensitive(operation, "security") != NULL;
+    ck_assert_msg(closed == (route->access != ACCESS_PUBLIC), "security of %s", route->pattern);
+}
+
 START_TEST(every_route_is_described_and_says_who_may_ask)
 {
     cJSON *document, *all = paths(&document);
-    struct query query = {0};
-    struct route_table table = query_routes(&query);
-    for (size_t i = 0; i < table.count; i++) {
-        const struct route *route = &table.routes[i];
-        char method[16];
-        lower(route->method, method);
-        cJSON *operation =
-            cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(all, route->pattern),
-                                             method);
-        ck_assert_msg(operation != NULL, "%s %s is not described", route->method, route->pattern);
-        bool closed = cJSON_GetObjectItemCaseSensitive(operation, "security") != NULL;
-        ck_assert_msg(closed == (route->access != ACCESS_PUBLIC), "security of %s", route->pattern);
-    }
+    struct route_table tables[TABLES];
+    api_tables(tables);
+    for (int t = 0; t < TABLES; t++)
+        for (size_t i = 0; i < tables[t].count; i++)
+            expect_described(all, &tables[t].routes[i]);
     cJSON_Delete(document);
 }
 END_TEST
@@ -44,19 +65,16 @@ END_TEST
 START_TEST(nothing_is_described_that_is_not_there)
 {
     cJSON *document, *all = paths(&document), *path, *operation;
-    struct query query = {0};
-    struct route_table table = query_routes(&query);
+    struct route_table tables[TABLES];
+    api_tables(tables);
     cJSON_ArrayForEach(path, all)
     {
         cJSON_ArrayForEach(operation, path)
         {
             bool found = false;
-            for (size_t i = 0; i < table.count && !found; i++) {
-                char method[16];
-                lower(table.routes[i].method, method);
-                found = strcmp(table.routes[i].pattern, path->string) == 0 &&
-                        strcmp(method, operation->string) == 0;
-            }
+            for (int t = 0; t < TABLES; t++)
+                for (size_t i = 0; i < tables[t].count && !found; i++)
+                    found = is_of(&tables[t].routes[i], path->string, operation->string);
             ck_assert_msg(found, "%s %s is described but not there", operation->string,
                           path->string);
         }

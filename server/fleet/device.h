@@ -1,0 +1,36 @@
+/* What the parts of the fleet share. Private to server/fleet. */
+#ifndef SERVER_FLEET_DEVICE_H
+#define SERVER_FLEET_DEVICE_H
+
+#include "server/fleet/document.h"
+#include "server/fleet/fleet.h"
+#include "server/store/fleet.h"
+
+struct fleet {
+    struct fleet_options options;
+    const struct control_fleet_kind *store;
+    struct throttle *guesses; /* of enrolment secrets, by address */
+};
+
+/* Sets the device's state from its facts; a change is stored and logged, the device is not. */
+MUST_USE bool fleet_judge(struct fleet *fleet, struct fleet_device *device,
+                          const struct heartbeat_document *heartbeat, struct error *err);
+
+/* Stores what a device said as a Message row; `natural_id` and the time make a repeat the same row. */
+MUST_USE bool fleet_put_row(struct fleet *fleet, struct route_call *call,
+                            const struct fleet_device *device, enum message_type type,
+                            const char *natural_id, uint64_t time_ns, enum message_success success,
+                            struct bytes body, struct error *err);
+
+struct doctor_summary {
+    char command_id[FLEET_ID_BYTES]; /* "" when nobody asked */
+    uint32_t failed, warned;
+};
+/* Of a report {"command_id","report":{"summary":{"fail","warn"}}}, or of a bare doctor document. */
+MUST_USE bool doctor_summary_read(struct bytes json, struct doctor_summary *out, struct error *err);
+
+route_handler fleet_list_devices;
+route_handler fleet_get_device;
+route_handler fleet_ask_doctor;
+
+#endif

@@ -1,0 +1,269 @@
+/* /api/v1/devices: what people ask about the fleet. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "core/json/reader.h"
+#include "core/json/writer.h"
+#include "platform/platform.h"
+#include "server/fleet/device.h"
+
+enum { LIST_BYTES = 64 * 1024 * 1024, MAX_FLIPS = 50 };
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_put_key(w, key);
+    json_put_string(w, text[0] ? text : NULL);
+}
+
+/* `document` is the last heartbeat, already read. */
+static void put_device(struct json_writer *w, const struct fleet_device *d,
+                       const struct heartbeat_document *document, uint64_t now_ns)
+{
+    struct health_device facts;
+    struct health_verdict verdict;
+    heartbeat_to_health(document, d, now_ns, &facts);
+    health_of_device(&facts, now_ns, &verdict);
+    put_text(w, "id", d->device_id);
+    put_text(w, "hostname", d->hostname);
+    put_text(w, "owner", d->owner);
+    put_text(w, "os", d->os);
+    put_text(w, "osVersion", d->os_version);
+    put_text(w, "arch", d->arch);
+    put_text(w, "agentVersion", d->agent_version);
+    put_text(w, "state", health_state_name(verdict.state));
+    put_text(w, "stateCode", verdict.code);
+    put_text(w, "reason", verdict.reason);
+    put_text(w, "action", verdict.action);
+    json_put_key(w, "stateSince");
+    json_put_time(w, d->state_since_ns);
+    json_put_key(w, "enrolledAt");
+    json_put_time(w, d->enrolled_ns);
+    json_put_key(w, "lastSeenAt");
+    json_put_time(w, d->last_seen_ns);
+    json_put_key(w, "lastDataAt");
+    json_put_time(w, facts.in_use_ns);
+    json_put_key(w, "backlogRecords");
+    json_put_uint(w, document->backlog_records);
+    json_put_key(w, "evictedTotal");
+    json_put_uint(w, d->evicted_total);
+    json_put_key(w, "clockSkewSeconds");
+    json_put_int(w, d->clock_skew_s);
+}
+
+/* A device that never reported has no document: its fields stay empty. */
+static void read_last(struct bytes heartbeat, struct heartbeat_document *out)
+{
+    struct error ignored;
+    if (heartbeat.len == 0 || !heartbeat_read(heartbeat, out, &ignored))
+        *out = (struct heartbeat_document){.healthy = true};
+}
+
+struct list {
+    struct fleet *fleet;
+    struct json_writer w;
+    uint64_t now_ns;
+    unsigned counts[4]; /* by enum health_state */
+    struct bytes only;  /* a state's name; empty: all */
+};
+
+static bool put_listed(void *context, const struct fleet_device *device, struct bytes heartbeat)
+{
+    struct list *l = context;
+    struct heartbeat_document document;
+    struct health_device facts;
+    struct health_verdict verdict;
+    read_last(heartbeat, &document);
+    heartbeat_to_health(&document, device, l->now_ns, &facts);
+    health_of_device(&facts, l->now_ns, &verdict);
+    l->counts[verdict.state]++;
+    if (l->only.len > 0 && !bytes_equal_text(l->only, health_state_name(verdict.state)))
+        return true;
+    json_object_open(&l->w);
+    put_device(&l->w, device, &document, l->now_ns);
+    json_object_close(&l->w);
+    return json_writer_ok(&l->w);
+}
+
+static void answer(struct route_call *call, struct buffer *out, const struct json_writer *w,
+                   bool good, const struct error *err)
+{
+    if (good && json_writer_ok(w))
+        answer_json(call->exchange, buffer_bytes(out));
+    else if (good)
+        answer_error(call->exchange, 413, "too_large", "the answer is too large",
+                     "ask for one state, or one device");
+    else
+        answer_failure(call->exchange, err);
+    buffer_clear(out);
+}
+
+void fleet_list_devices(void *context, struct route_call *call)
+{
+    struct fleet *f = context;
+    struct error err = {0};
+    struct buffer out = {.max_bytes = LIST_BYTES};
+    struct list l = {.fleet = f,
+                     .w = json_writer_make(&out),
+                     .now_ns = clock_wall_ns(f->options.clock),
+                     .only = arguments_get(&call->query, "state")};
+    json_object_open(&l.w);
+    json_put_key(&l.w, "items");
+    json_array_open(&l.w);
+    bool good = f->store->device_list(f->options.control, put_listed, &l, &err);
+    json_array_close(&l.w);
+    json_put_key(&l.w, "counts");
+    json_object_open(&l.w);
+    for (int state = HEALTH_GREEN; state <= HEALTH_GREY; state++) {
+        json_put_key(&l.w, health_state_name((enum health_state)state));
+        json_put_uint(&l.w, l.counts[state]);
+    }
+    json_object_close(&l.w);
+    json_object_close(&l.w);
+    answer(call, &out, &l.w, good, &err);
+}
+
+/* ---- One device ---- */
+
+struct one {
+    struct fleet_device device;
+    struct buffer heartbeat;
+};
+
+static bool take_one(void *context, const struct fleet_device *device, struct bytes heartbeat)
+{
+    struct one *one = context;
+    one->device = *device;
+    return buffer_append(&one->heartbeat, heartbeat);
+}
+
+static bool find(struct fleet *f, struct route_call *call, struct one *one, struct error *err)
+{
+    char id[FLEET_ID_BYTES];
+    snprintf(id, sizeof id, "%.*s", (int)call->parameters[0].len,
+             (const char *)call->parameters[0].data);
+    *one = (struct one){.heartbeat = {.max_bytes = FLEET_MAX_DOCUMENT_BYTES}};
+    return f->store->device_find(f->options.control, id, take_one, one, err);
+}
+
+static bool put_flip(void *context, const struct fleet_flip *flip)
+{
+    struct json_writer *w = context;
+    json_object_open(w);
+    put_text(w, "from", flip->from);
+    put_text(w, "to", flip->to);
+    put_text(w, "code", flip->code);
+    put_text(w, "reason", flip->reason);
+    json_put_key(w, "at");
+    json_put_time(w, flip->at_ns);
+    json_object_close(w);
+    return json_writer_ok(w);
+}
+
+static bool put_report(struct fleet *f, const struct fleet_device *device, struct json_writer *w,
+                       struct error *err)
+{
+    struct buffer report = {.max_bytes = FLEET_MAX_DOCUMENT_BYTES};
+    uint64_t at_ns = 0;
+    bool found = f->store->report_get(f->options.control, device->id, &report, &at_ns, err);
+    json_put_key(w, "doctorReport");
+    if (found)
+        json_put_raw(w, buffer_bytes(&report));
+    else
+        json_put_null(w);
+    json_put_key(w, "doctorReportAt");
+    json_put_time(w, at_ns);
+    buffer_clear(&report);
+    return found || err->kind == FAIL_NOT_FOUND;
+}
+
+void fleet_get_device(void *context, struct route_call *call)
+{
+    struct fleet *f = context;
+    struct error err = {0};
+    struct one one;
+    struct heartbeat_document document;
+    struct buffer out = {.max_bytes = LIST_BYTES};
+    struct json_writer w = json_writer_make(&out);
+    bool good = find(f, call, &one, &err);
+    if (good) {
+        char subject[FLEET_TEXT_BYTES];
+        snprintf(subject, sizeof subject, "device:%.100s", one.device.device_id);
+        read_last(buffer_bytes(&one.heartbeat), &document);
+        json_object_open(&w);
+        put_device(&w, &one.device, &document, clock_wall_ns(f->options.clock));
+        json_put_key(&w, "heartbeat");
+        if (one.heartbeat.len > 0)
+            json_put_raw(&w, buffer_bytes(&one.heartbeat));
+        else
+            json_put_null(&w);
+        good = put_report(f, &one.device, &w, &err);
+        json_put_key(&w, "changes");
+        json_array_open(&w);
+        good =
+            good && f->store->flip_list(f->options.control, subject, MAX_FLIPS, put_flip, &w, &err);
+        json_array_close(&w);
+        json_object_close(&w);
+    }
+    buffer_clear(&one.heartbeat);
+    answer(call, &out, &w, good, &err);
+}
+
+/* ---- Remote doctor ---- */
+
+void fleet_ask_doctor(void *context, struct route_call *call)
+{
+    struct fleet *f = context;
+    struct error err = {0};
+    struct one one;
+    struct fleet_command command = {.type = "doctor",
+                                    .created_ns = clock_wall_ns(f->options.clock)};
+    struct buffer out = {.max_bytes = 1024};
+    struct json_writer w = json_writer_make(&out);
+    platform_uuid(command.id);
+    bool good = find(f, call, &one, &err);
+    buffer_clear(&one.heartbeat);
+    command.device = one.device.id;
+    good = good && f->store->command_add(f->options.control, &command, &err);
+    if (good)
+        log_info(f->options.log, "audit", "doctor asked device=%s by=%s", one.device.device_id,
+                 call->who.email);
+    json_object_open(&w);
+    json_put_key(&w, "commandId");
+    json_put_string(&w, command.id);
+    json_object_close(&w);
+    answer(call, &out, &w, good, &err);
+}
+
+bool doctor_summary_read(struct bytes json, struct doctor_summary *out, struct error *err)
+{
+    memset(out, 0, sizeof *out);
+    struct json_reader r = json_reader_make(json);
+    enum json_token token = json_next(&r);
+    bool is_object = token == JSON_OBJECT_OPEN;
+    while (token != JSON_END && token != JSON_ERROR)
+        token = json_next(&r);
+    if (token == JSON_ERROR)
+        return json_fail(&r, err) || error_wrap(err, "the doctor's report");
+    cJSON *document = is_object ? cJSON_ParseWithLength((const char *)json.data, json.len) : NULL;
+    if (!document)
+        return error_set(err, FAIL_INVALID, "the doctor's report must be a JSON object");
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(document, "command_id");
+    const cJSON *report = cJSON_GetObjectItemCaseSensitive(document, "report");
+    const cJSON *summary =
+        cJSON_GetObjectItemCaseSensitive(cJSON_IsObject(report) ? report : document, "summary");
+    const cJSON *failed =
+        cJSON_IsObject(summary) ? cJSON_GetObjectItemCaseSensitive(summary, "fail") : NULL;
+    const cJSON *warned =
+        cJSON_IsObject(summary) ? cJSON_GetObjectItemCaseSensitive(summary, "warn") : NULL;
+    if (cJSON_IsString(id))
+        snprintf(out->command_id, sizeof out->command_id, "%s", id->valuestring);
+    if (cJSON_IsNumber(failed) && failed->valuedouble > 0)
+        out->failed = (uint32_t)failed->valueint;
+    if (cJSON_IsNumber(warned) && warned->valuedouble > 0)
+        out->warned = (uint32_t)warned->valueint;
+    cJSON_Delete(document);
+    return true;
+}

@@ -1,0 +1,468 @@
+#include "server/fleet/fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "core/json/writer.h"
+#include "platform/platform.h"
+#include "server/auth/throttle.h"
+#include "server/auth/token.h"
+#include "server/fleet/device.h"
+#include "server/fleet/document.h"
+#include "server/message/mapping.h"
+
+enum {
+    DEFAULT_INTERVAL_S = 60,
+    ENROLL_BODY_BYTES = 64 * 1024,
+    GUESSES = 10, /* wrong secrets from one address within the window */
+    GUESS_NAMES = 1024,
+    GUESS_WINDOW_S = 600,
+};
+
+struct fleet *fleet_create(const struct fleet_options *options)
+{
+    struct fleet *f = xcalloc(1, sizeof *f);
+    f->options = *options;
+    if (f->options.heartbeat_interval_s == 0)
+        f->options.heartbeat_interval_s = DEFAULT_INTERVAL_S;
+    f->store = options->control->kind->fleet;
+    f->guesses = throttle_create(GUESS_NAMES, GUESS_WINDOW_S * NS_PER_S);
+    return f;
+}
+
+void fleet_destroy(struct fleet *f)
+{
+    if (!f)
+        return;
+    throttle_destroy(f->guesses);
+    free(f);
+}
+
+static uint64_t now_of(const struct fleet *f)
+{
+    return clock_wall_ns(f->options.clock);
+}
+
+/* ---- POST /api/v1/enroll ---- */
+
+static bool check_secret(struct fleet *f, struct route_call *call, const char *secret,
+                         struct fleet_secret *out)
+{
+    char source[SOURCE_BYTES];
+    uint8_t hash[SHA256_BYTES];
+    struct error err = {0};
+    uint64_t now = now_of(f);
+    source_of_address(call->request->remote_address, source);
+    uint32_t wait_s = throttle_wait_s(f->guesses, source, GUESSES, now);
+    if (wait_s > 0) {
+        answer_error_later(call->exchange, 429, "too_many_tries",
+                           "too many wrong enrolment secrets from this address", wait_s);
+        return false;
+    }
+    crypto_sha256(bytes_of(secret), hash);
+    if (!f->store->secret_use(f->options.control, hash, out, &err)) {
+        if (err.kind != FAIL_NOT_FOUND) {
+            log_failure(f->options.log, LOG_ERROR_LEVEL, "fleet", "cannot enrol", &err);
+            answer_failure(call->exchange, &err);
+            return false;
+        }
+        throttle_failed(f->guesses, source, now);
+        log_warn(f->options.log, "fleet", "enrolment refused source=%s", source);
+        answer_error(call->exchange, 401, "wrong_secret", "the enrolment secret is unknown",
+                     "claude-telemetry-server enrollment-secret create, and put it on the device");
+        return false;
+    }
+    if (out->revoked_ns == 0 && (out->expires_ns == 0 || now < out->expires_ns))
+        return true;
+    answer_error(call->exchange, 401, "secret_ended",
+                 out->revoked_ns ? "the enrolment secret was revoked"
+                                 : "the enrolment secret has expired",
+                 "claude-telemetry-server enrollment-secret create, and put it on the device");
+    return false;
+}
+
+/* A new device token, stored by its hash; `text` receives it. */
+static bool make_device_token(struct fleet *f, const struct fleet_device *device, char *text,
+                              int64_t *id, struct error *err)
+{
+    struct control_token token = {.system_id = device->system_id, .created_ns = now_of(f)};
+    token_mint(text);
+    token_hash(bytes_of(text), token.sha256);
+    token_prefix(bytes_of(text), token.prefix);
+    snprintf(token.person, sizeof token.person, "%s", device->owner);
+    return f->options.control->kind->token_create(f->options.control, &token, id, err);
+}
+
+static void answer_enrolled(struct fleet *f, struct route_call *call,
+                            const struct fleet_device *device, const char *token)
+{
+    struct buffer out = {.max_bytes = 4 * KIB};
+    struct json_writer w = json_writer_make(&out);
+    json_object_open(&w);
+    json_put_key(&w, "device_id");
+    json_put_string(&w, device->device_id);
+    json_put_key(&w, "device_token");
+    json_put_string(&w, token);
+    json_put_key(&w, "heartbeat_interval_seconds");
+    json_put_uint(&w, f->options.heartbeat_interval_s);
+    json_object_close(&w);
+    answer_json(call->exchange, buffer_bytes(&out));
+    buffer_clear(&out);
+}
+
+static void enroll(void *context, struct route_call *call)
+{
+    struct fleet *f = context;
+    struct error err = {0};
+    struct enroll_request request;
+    struct fleet_secret secret;
+    char token[TOKEN_BYTES];
+    if (!enroll_request_read(call->request->body, &request, &err)) {
+        answer_failure(call->exchange, &err);
+        return;
+    }
+    bool good = check_secret(f, call, request.secret, &secret);
+    memset(request.secret, 0, sizeof request.secret);
+    if (!good)
+        return;
+
+    struct fleet_device *device = &request.device;
+    device->system_id = secret.system_id;
+    platform_uuid(device->device_id); /* kept only if the hardware is new */
+    if (!make_device_token(f, device, token, &device->token_id, &err) ||
+        !f->store->device_enroll(f->options.control, device, now_of(f), &err)) {
+        log_failure(f->options.log, LOG_ERROR_LEVEL, "fleet", "cannot enrol", &err);
+        answer_failure(call->exchange, &err);
+        return;
+    }
+    log_info(f->options.log, "fleet", "enrolled device=%s hostname=%s", device->device_id,
+             device->hostname);
+    answer_enrolled(f, call, device, token);
+    memset(token, 0, sizeof token);
+}
+
+/* ---- Rows ---- */
+
+struct row_job {
+    struct fleet *fleet;
+    struct message_batch batch;
+    bool stored;
+    struct error err;
+};
+
+static void store_row(void *context)
+{
+    struct row_job *job = context;
+    struct message_store *store = job->fleet->options.messages;
+    struct put_result result;
+    job->stored = store->kind->put(store, &job->batch, 1, &result, &job->err);
+}
+
+bool fleet_put_row(struct fleet *f, struct route_call *call, const struct fleet_device *device,
+                   enum message_type type, const char *natural_id, uint64_t time_ns,
+                   enum message_success success, struct bytes body, struct error *err)
+{
+    struct message row;
+    uint64_t now = now_of(f);
+    const struct message_agent_report report = {.type = type,
+                                                .device_id = bytes_of(device->device_id),
+                                                .natural_id = bytes_of(natural_id),
+                                                .time_ns = time_ns,
+                                                .success = success,
+                                                .body = body};
+    const struct message_context where = {.system_id = device->system_id,
+                                          .received_ns = now,
+                                          .owner = bytes_of(device->owner),
+                                          .max_body_bytes = MESSAGE_BODY_WHOLE};
+    if (!message_from_agent(&report, &where, &call->arena, &row))
+        return error_set(err, FAIL_TOO_LARGE, "the report is too large");
+    struct row_job job = {.fleet = f,
+                          .batch = {.system_id = device->system_id,
+                                    .token_id = device->token_id,
+                                    .messages = &row,
+                                    .message_count = 1}};
+    ingest_run_on_writer(f->options.ingest, store_row, &job);
+    if (!job.stored)
+        *err = job.err;
+    return job.stored;
+}
+
+/* ---- Who is it? ---- */
+
+/* The device whose token the request carries; answers itself when there is none. */
+static bool authenticate(struct fleet *f, struct route_call *call, struct fleet_device *device)
+{
+    static const struct {
+        int status;
+        const char *code, *message;
+    } refusals[] = {
+        [GATE_MISSING] = {401, "no_token", "the request carries no device token"},
+        [GATE_MISTYPED] = {401, "mistyped_token", "that is no token of ours"},
+        [GATE_UNKNOWN] = {401, "unknown_token", "the device token is unknown"},
+        [GATE_REVOKED] = {401, "revoked_token", "the device token was replaced or revoked"},
+        [GATE_LIMITED] = {429, "too_fast", "the device sends too fast"},
+        [GATE_NO_ANSWER] = {503, "store_down", "the control store does not answer"},
+    };
+    struct error err = {0};
+    struct control_token token;
+    uint32_t wait_s = 1;
+    char source[SOURCE_BYTES];
+    source_of_address(call->request->remote_address, source);
+    struct bytes credential = http_request_header(call->request, "authorization");
+    if (bytes_starts_with(credential, "Bearer "))
+        credential = bytes_make(credential.data + 7, credential.len - 7);
+    enum gate_outcome outcome =
+        gate_check(f->options.gate, credential, source, &token, &wait_s, &err);
+    if (outcome != GATE_OPEN) {
+        if (refusals[outcome].status == 401)
+            answer_error(call->exchange, 401, refusals[outcome].code, refusals[outcome].message,
+                         "claude-telemetry-agent enroll");
+        else
+            answer_error_later(call->exchange, refusals[outcome].status, refusals[outcome].code,
+                               refusals[outcome].message, wait_s ? wait_s : 1);
+        return false;
+    }
+    if (f->store->device_of_token(f->options.control, token.id, device, &err))
+        return true;
+    if (err.kind == FAIL_NOT_FOUND)
+        answer_error(call->exchange, 401, "no_device_token", "this token is not a device's",
+                     "claude-telemetry-agent enroll");
+    else
+        answer_failure(call->exchange, &err);
+    return false;
+}
+
+/* ---- State ---- */
+
+bool fleet_judge(struct fleet *f, struct fleet_device *device,
+                 const struct heartbeat_document *heartbeat, struct error *err)
+{
+    struct health_device facts;
+    struct health_verdict verdict;
+    uint64_t now = now_of(f);
+    heartbeat_to_health(heartbeat, device, now, &facts);
+    health_of_device(&facts, now, &verdict);
+    bool changed = (int)verdict.state != device->state;
+    struct fleet_flip flip = {.at_ns = now};
+    snprintf(flip.subject, sizeof flip.subject, "device:%s", device->device_id);
+    snprintf(flip.from, sizeof flip.from, "%s",
+             health_state_name((enum health_state)device->state));
+    snprintf(flip.to, sizeof flip.to, "%s", health_state_name(verdict.state));
+    snprintf(flip.code, sizeof flip.code, "%s", verdict.code);
+    snprintf(flip.reason, sizeof flip.reason, "%s", verdict.reason);
+
+    device->state = (int)verdict.state;
+    if (changed)
+        device->state_since_ns = now;
+    memcpy(device->state_code, verdict.code, sizeof device->state_code);
+    snprintf(device->state_reason, sizeof device->state_reason, "%s", verdict.reason);
+    if (!changed)
+        return true;
+    log_info(f->options.log, "fleet", "state device=%s hostname=%s from=%s to=%s code=%s",
+             device->device_id, device->hostname, flip.from, flip.to, flip.code);
+    return f->store->flip_add(f->options.control, &flip, err);
+}
+
+/* ---- POST /api/v1/heartbeat ---- */
+
+static uint64_t since(uint64_t now, uint64_t before)
+{
+    return now > before ? now - before : 0; /* a count that fell back: the agent was reinstalled */
+}
+
+static void take_heartbeat(const struct fleet *f, const struct heartbeat_document *h,
+                           struct fleet_device *device)
+{
+    uint64_t now = now_of(f);
+    bool first = device->last_seen_ns == 0;
+    device->last_seen_ns = now;
+    device->interval_s = f->options.heartbeat_interval_s;
+    device->disconnected = h->goodbye;
+    device->sequence_num = h->sequence_num;
+    device->evicted_delta = first ? 0 : since(h->evicted_total, device->evicted_total);
+    device->drift_repairs_delta =
+        first ? 0 : since(h->drift_repairs_total, device->drift_repairs_total);
+    device->evicted_total = h->evicted_total;
+    device->drift_repairs_total = h->drift_repairs_total;
+    device->clock_skew_s =
+        h->sent_ns ? (int64_t)(h->sent_ns / NS_PER_S) - (int64_t)(now / NS_PER_S) : 0;
+    if (h->agent_version[0])
+        memcpy(device->agent_version, h->agent_version, sizeof device->agent_version);
+    if (h->owner[0])
+        memcpy(device->owner, h->owner, sizeof device->owner);
+}
+
+static bool put_command(void *context, const struct fleet_command *command)
+{
+    struct json_writer *w = context;
+    json_object_open(w);
+    json_put_key(w, "id");
+    json_put_string(w, command->id);
+    json_put_key(w, "type");
+    json_put_string(w, command->type);
+    json_object_close(w);
+    return json_writer_ok(w);
+}
+
+static void answer_heartbeat(struct fleet *f, struct route_call *call,
+                             const struct fleet_device *device)
+{
+    struct error err = {0};
+    struct buffer out = {.max_bytes = 64 * KIB};
+    struct json_writer w = json_writer_make(&out);
+    json_object_open(&w);
+    json_put_key(&w, "server_time");
+    json_put_time(&w, now_of(f));
+    json_put_key(&w, "heartbeat_interval_seconds");
+    json_put_uint(&w, f->options.heartbeat_interval_s);
+    json_put_key(&w, "commands");
+    json_array_open(&w);
+    bool good =
+        f->store->command_take(f->options.control, device->id, now_of(f), put_command, &w, &err);
+    json_array_close(&w);
+    json_object_close(&w);
+    if (good && json_writer_ok(&w))
+        answer_json(call->exchange, buffer_bytes(&out));
+    else
+        answer_failure(call->exchange, &err);
+    buffer_clear(&out);
+}
+
+/*
+ * A row's time is part of its identity, so a repeat must bring the same: the sender's, unless its
+ * clock is so wrong that the row would be lost among other days.
+ */
+static uint64_t time_of_row(const struct fleet *f, uint64_t sent_ns)
+{
+    static const uint64_t day_ns = 86400 * NS_PER_S;
+    uint64_t now = now_of(f);
+    bool plausible = sent_ns + day_ns > now && sent_ns < now + day_ns;
+    return plausible ? sent_ns : now;
+}
+
+static void heartbeat(void *context, struct route_call *call)
+{
+    struct fleet *f = context;
+    struct error err = {0};
+    struct fleet_device device;
+    struct heartbeat_document document;
+    struct bytes body = call->request->body;
+    char natural_id[FLEET_ID_BYTES + 32];
+    if (!authenticate(f, call, &device))
+        return;
+    if (!heartbeat_read(body, &document, &err)) {
+        answer_failure(call->exchange, &err);
+        return;
+    }
+    take_heartbeat(f, &document, &device);
+    snprintf(natural_id, sizeof natural_id, "%s/%llu", document.instance_uid,
+             (unsigned long long)document.sequence_num);
+    bool good = fleet_judge(f, &device, &document, &err) &&
+                f->store->device_update(f->options.control, &device, body, &err) &&
+                fleet_put_row(f, call, &device, MESSAGE_HEARTBEAT, natural_id,
+                              time_of_row(f, document.sent_ns),
+                              document.healthy ? MESSAGE_SUCCEEDED : MESSAGE_FAILED, body, &err);
+    if (good) {
+        answer_heartbeat(f, call, &device);
+        return;
+    }
+    log_failure(f->options.log, LOG_ERROR_LEVEL, "fleet", "cannot keep a heartbeat", &err);
+    answer_failure(call->exchange, &err);
+}
+
+/* ---- POST /api/v1/doctor-reports ---- */
+
+static void doctor_report(void *context, struct route_call *call)
+{
+    struct fleet *f = context;
+    struct error err = {0};
+    struct fleet_device device;
+    struct doctor_summary summary;
+    struct bytes body = call->request->body;
+    if (!authenticate(f, call, &device))
+        return;
+    if (!doctor_summary_read(body, &summary, &err)) {
+        answer_failure(call->exchange, &err);
+        return;
+    }
+    char unique[PLATFORM_UUID_BYTES];
+    platform_uuid(unique);
+    const char *natural_id = summary.command_id[0] ? summary.command_id : unique;
+    bool good = f->store->report_put(f->options.control, device.id, summary.command_id, body,
+                                     now_of(f), &err) &&
+                fleet_put_row(f, call, &device, MESSAGE_DOCTOR, natural_id, now_of(f),
+                              summary.failed == 0 ? MESSAGE_SUCCEEDED : MESSAGE_FAILED, body, &err);
+    if (good)
+        answer_json(call->exchange, bytes_of("{}"));
+    else
+        answer_failure(call->exchange, &err);
+}
+
+/* ---- The sweep ---- */
+
+struct sweep {
+    struct fleet *fleet;
+    struct judged {
+        struct fleet_device device;
+        char *heartbeat;
+    } * items;
+    size_t count, capacity;
+};
+
+/* Only silence makes a state change without a heartbeat: those that are due are collected. */
+static bool collect_silent(void *context, const struct fleet_device *device, struct bytes heartbeat)
+{
+    struct sweep *s = context;
+    uint64_t now = now_of(s->fleet);
+    if (device->last_seen_ns == 0 || now < device->last_seen_ns + device->interval_s * NS_PER_S)
+        return true;
+    if (s->count == s->capacity) {
+        s->capacity = s->capacity ? s->capacity * 2 : 64;
+        s->items = xrealloc(s->items, s->capacity * sizeof *s->items);
+    }
+    s->items[s->count++] =
+        (struct judged){*device, xstrndup((const char *)heartbeat.data, heartbeat.len)};
+    return true;
+}
+
+bool fleet_sweep(struct fleet *f, struct error *err)
+{
+    struct sweep s = {.fleet = f};
+    struct error ignored;
+    bool ok = f->store->device_list(f->options.control, collect_silent, &s, err);
+    for (size_t i = 0; i < s.count; i++) {
+        struct heartbeat_document document;
+        struct fleet_device *device = &s.items[i].device;
+        int before = device->state;
+        char code[sizeof device->state_code];
+        memcpy(code, device->state_code, sizeof code);
+        if (ok && heartbeat_read(bytes_of(s.items[i].heartbeat), &document, &ignored)) {
+            ok = fleet_judge(f, device, &document, err);
+            if (ok && (before != device->state || strcmp(code, device->state_code) != 0))
+                ok = f->store->device_update(f->options.control, device, bytes_of(""), err);
+        }
+        free(s.items[i].heartbeat);
+    }
+    free(s.items);
+    return ok;
+}
+
+static const struct route routes[] = {
+    {"POST", "/api/v1/enroll", ACCESS_PUBLIC, ROUTE_OWN_CSRF, enroll, ENROLL_BODY_BYTES},
+    {"POST", "/api/v1/heartbeat", ACCESS_PUBLIC, ROUTE_OWN_CSRF, heartbeat,
+     FLEET_MAX_DOCUMENT_BYTES},
+    {"POST", "/api/v1/doctor-reports", ACCESS_PUBLIC, ROUTE_OWN_CSRF, doctor_report,
+     FLEET_MAX_DOCUMENT_BYTES},
+    {"GET", "/api/v1/devices", ACCESS_ANALYST, 0, fleet_list_devices, 0},
+    {"GET", "/api/v1/devices/{id}", ACCESS_ANALYST, 0, fleet_get_device, 0},
+    {"POST", "/api/v1/devices/{id}/doctor", ACCESS_ADMIN, 0, fleet_ask_doctor, 1024},
+};
+
+struct route_table fleet_routes(struct fleet *fleet)
+{
+    return (struct route_table){.routes = routes,
+                                .count = sizeof routes / sizeof *routes,
+                                .context = fleet};
+}
