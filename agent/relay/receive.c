@@ -171,49 +171,43 @@ static bool good_token(const struct receive *r, const struct http_request *reque
            r->callbacks.check_token(r->callbacks.context, token, person);
 }
 
-/* Whether this request may come in without, or has, a good token. */
-static bool may_enter(const struct receive *r, const struct http_request *request)
-{
-    uint32_t uid = 0;
-    struct relay_person person = {0};
-    switch (r->token_policy) {
-    case RELAY_TOKEN_NEVER:
-        return true;
-    case RELAY_TOKEN_AUTO:
-        return !r->callbacks.check_token || owner_of(request, &uid) ||
-               good_token(r, request, &person);
-    case RELAY_TOKEN_ALWAYS:
-        break;
-    }
-    return good_token(r, request, &person);
-}
-
 /*
  * Whose telemetry this is: the socket's owner as the system says, else the
- * token's, else the only person of the machine. True with *person filled.
+ * token's, else the only person of the machine. False: it may not come in,
+ * because its owner cannot be told and a token is asked for in that case.
  */
 static bool find_person(struct receive *r, const struct http_request *request,
-                        struct relay_person *person)
+                        struct relay_person *person, bool *known)
 {
-    uint32_t uid = 0;
-    bool known = owner_of(request, &uid);
+    const struct relay_callbacks *c = &r->callbacks;
+    *known = false;
     *person = (struct relay_person){0};
-    if (known && r->callbacks.person_of_uid(r->callbacks.context, &uid, person))
+    if (!c->person_of_uid && (r->token_policy != RELAY_TOKEN_AUTO || !c->check_token))
+        return true; /* nobody asks */
+    uint32_t uid = 0;
+    if (owner_of(request, &uid)) {
+        *known = c->person_of_uid && c->person_of_uid(c->context, &uid, person);
         return true;
-    if (!known) {
-        pthread_mutex_lock(&r->lock);
-        r->unknown_owner_total++;
-        pthread_mutex_unlock(&r->lock);
-        if (good_token(r, request, person))
-            return true;
-        *person = (struct relay_person){0};
-        if (r->callbacks.person_of_uid(r->callbacks.context, NULL, person))
-            return true;
     }
-    return false;
+    pthread_mutex_lock(&r->lock);
+    r->unknown_owner_total++;
+    pthread_mutex_unlock(&r->lock);
+    *known = good_token(r, request, person);
+    if (*known)
+        return true;
+    *person = (struct relay_person){0};
+    *known = c->person_of_uid && c->person_of_uid(c->context, NULL, person);
+    return r->token_policy != RELAY_TOKEN_AUTO || !c->check_token;
 }
 
 /* ---- One request ---- */
+
+static void want_token(struct gate *gate)
+{
+    gate->status = 401;
+    gate->reason = RELAY_REFUSED_TOKEN;
+    gate->message = "wrong or missing local token; run `claude-telemetry-agent apply`";
+}
 
 static void on_head(void *context, struct http_exchange *exchange,
                     const struct http_request *request, struct http_verdict *verdict)
@@ -221,11 +215,10 @@ static void on_head(void *context, struct http_exchange *exchange,
     struct receive *r = context;
     struct gate gate = gate_look(request);
     bool is_otlp = gate.route == GATE_OTLP || gate.route == GATE_GRPC;
-    if (gate.status == 0 && is_otlp && !may_enter(r, request)) {
-        gate.status = 401;
-        gate.reason = RELAY_REFUSED_TOKEN;
-        gate.message = "wrong or missing local token; run `claude-telemetry-agent apply`";
-    }
+    struct relay_person ignored = {0};
+    if (gate.status == 0 && is_otlp && r->token_policy == RELAY_TOKEN_ALWAYS &&
+        !good_token(r, request, &ignored))
+        want_token(&gate);
     verdict->max_body_bytes = is_otlp ? r->max_request_bytes : PAGE_BODY_BYTES;
     verdict->refuse = gate.status != 0;
     if (verdict->refuse)
@@ -284,12 +277,17 @@ static bool make_payload(struct receive *r, const struct gate *gate,
     return true;
 }
 
-static void take(struct receive *r, struct http_exchange *exchange, const struct gate *gate,
+static void take(struct receive *r, struct http_exchange *exchange, struct gate *gate,
                  const struct http_request *request)
 {
     struct waiting waiting = {exchange, gate->signal, gate->encoding, gate->route == GATE_GRPC};
     struct relay_person person;
-    bool known = r->callbacks.person_of_uid && find_person(r, request, &person);
+    bool known = false;
+    if (!find_person(r, request, &person, &known)) {
+        want_token(gate);
+        refuse(r, exchange, gate);
+        return;
+    }
     struct bytes payload;
     uint64_t items = 0;
     struct error err = {0};
