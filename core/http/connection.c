@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "core/http/http2.h"
 #include "core/http/internal.h"
 #include "core/http/tls.h"
 
@@ -107,8 +108,10 @@ static void ignore(struct connection *c, struct bytes *input)
 
 static void take(struct connection *c, struct bytes *input)
 {
-    if (c->state != CONNECTION_LINGER)
+    if (c->state != CONNECTION_LINGER && c->state != CONNECTION_HTTP2)
         http1_take(c, input);
+    if (c->state == CONNECTION_HTTP2 && input->len > 0)
+        http2_take(c, input);
     if (c->state == CONNECTION_LINGER)
         ignore(c, input);
 }
@@ -149,6 +152,8 @@ static void step_handshake(struct connection *c)
     if (result != 1)
         return;
     c->state = CONNECTION_HEAD;
+    if (tls_chose_http2(c->tls))
+        http2_start(c);
 }
 
 static void read_some(struct connection *c)
@@ -231,6 +236,7 @@ static void release(struct connection *c)
         c->exchange->connection = NULL; /* the handler still owes its answer */
     else
         exchange_destroy(c->exchange);
+    http2_destroy(c->http2);
     loop_watch_remove(c->watch);
     loop_timer_destroy(c->timer);
     tls_destroy(c->tls);
@@ -244,8 +250,13 @@ static void release(struct connection *c)
 /* Ends every callback: sends, frees what an idle connection needs not, or the connection itself. */
 static void settle(struct connection *c)
 {
-    if (c->state != CONNECTION_CLOSED && connection_unsent(c) > 0)
-        flush(c);
+    bool more = true;
+    while (more) {
+        more = c->state == CONNECTION_HTTP2 && http2_pump(c);
+        if (c->state != CONNECTION_CLOSED && connection_unsent(c) > 0)
+            flush(c);
+        more = more && connection_unsent(c) == 0;
+    }
     if (c->state == CONNECTION_LINGER && connection_unsent(c) == 0) {
         if (c->peer_ended)
             c->state = CONNECTION_CLOSED;
@@ -285,6 +296,8 @@ static void expire(struct connection *c)
     bool reading = c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY;
     if (reading && connection_unsent(c) == 0)
         http1_timeout(c);
+    else if (c->state == CONNECTION_HTTP2)
+        http2_timeout(c);
     else
         c->state = CONNECTION_CLOSED;
 }
@@ -312,8 +325,11 @@ static void on_timer(void *context)
 void connection_answer(struct http_exchange *exchange)
 {
     struct connection *c = exchange->connection;
-    http1_answer(c);
-    c->resume = c->in.len > 0 || (c->tls && tls_has_pending(c->tls));
+    if (c->http2)
+        http2_answer(exchange);
+    else
+        http1_answer(c);
+    c->resume = !c->http2 && (c->in.len > 0 || (c->tls && tls_has_pending(c->tls)));
     if (!c->is_busy)
         settle(c);
 }
@@ -359,7 +375,8 @@ void connection_cut(struct connection *c)
 void connection_drain(struct connection *c)
 {
     c->is_busy = true;
-    if (c->state == CONNECTION_HEAD && !c->peer_ended)
+    bool reads = c->state == CONNECTION_HEAD || c->state == CONNECTION_HTTP2;
+    if (reads && !c->peer_ended)
         read_some(c); /* a request may have come that nobody has looked at */
     if (c->state == CONNECTION_LINGER && c->has_shut) {
         uint64_t now_ms = loop_now_ms(c->server->loop);
@@ -368,6 +385,8 @@ void connection_drain(struct connection *c)
             connection_set_deadline(c, DRAIN_LINGER_MS);
         }
     }
+    if (c->state == CONNECTION_HTTP2)
+        http2_drain(c);
     if (connection_is_idle(c))
         connection_finish(c);
     settle(c);

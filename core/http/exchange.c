@@ -252,7 +252,7 @@ bool exchange_begin(struct http_exchange *exchange, bool has_length, uint64_t co
     return !exchange->ready;
 }
 
-static bool inflate_body(struct http_exchange *exchange)
+bool exchange_inflate(struct http_exchange *exchange)
 {
     struct error err;
     struct buffer plain = {.max_bytes = exchange->max_body_bytes};
@@ -270,7 +270,7 @@ void exchange_complete(struct http_exchange *exchange)
 {
     const struct http_handlers *handlers = &exchange->connection->server->options.handlers;
     bool packed = coding_of(&exchange->request) == 1 && exchange->body.len > 0;
-    if (packed && !inflate_body(exchange))
+    if (packed && !exchange_inflate(exchange))
         return;
     exchange->request.body = buffer_bytes(&exchange->body);
     exchange->handed_over = true;

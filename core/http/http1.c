@@ -1,8 +1,11 @@
 /* Requests of HTTP/1 on a connection: head, body, answer, and the next one. */
 #include <stdio.h>
 
+#include "core/http/http2.h"
 #include "core/http/internal.h"
 #include "core/http/status.h"
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 void http1_await_head(struct connection *c)
 {
@@ -33,15 +36,14 @@ static void put_answer(struct connection *c, const struct http_exchange *exchang
         snprintf(line, sizeof line, "Content-Length: %zu\r\n", answer->body.len);
         put_text(c, line);
     }
-    const char *at = (const char *)answer->headers.data;
-    const char *end = at + answer->headers.len;
-    while (at < end) {
-        put_text(c, at);
+    for (size_t at = 0; at < answer->headers.len;) {
+        const char *name = (const char *)answer->headers.data + at;
+        const char *value = name + strlen(name) + 1;
+        put_text(c, name);
         put_text(c, ": ");
-        at += strlen(at) + 1;
-        put_text(c, at);
+        put_text(c, value);
         put_text(c, "\r\n");
-        at += strlen(at) + 1;
+        at += strlen(name) + strlen(value) + 2;
     }
     if (!keep)
         put_text(c, "Connection: close\r\n");
@@ -66,8 +68,7 @@ static void send_answer(struct connection *c, bool body_is_read)
 {
     struct http_exchange *exchange = c->exchange;
     c->exchange = NULL;
-    int status = exchange->answer.status;
-    server_count(c->server, COUNT_ANSWERED + (status >= 100 && status < 600 ? status / 100 : 0), 1);
+    server_count_answer(c->server, exchange->answer.status);
     bool keep = c->keep_alive && !exchange->answer.close && !c->server->draining &&
                 (body_is_read || may_discard(c));
     put_answer(c, exchange, keep);
@@ -156,8 +157,24 @@ static void on_head(struct connection *c, struct bytes head_bytes, bool more_is_
         body_complete(c);
 }
 
+/* True when the input starts like, or is, the preface of HTTP/2. */
+static bool take_preface(struct connection *c, struct bytes *input)
+{
+    size_t len = sizeof preface - 1;
+    if (c->served_any || c->tls || input->len == 0 ||
+        memcmp(input->data, preface, input->len < len ? input->len : len) != 0)
+        return false;
+    if (input->len >= len)
+        http2_start(c); /* which reads the preface itself */
+    return true;
+}
+
 static bool take_head(struct connection *c, struct bytes *input)
 {
+    if (take_preface(c, input)) {
+        c->head_started = true;
+        return c->state == CONNECTION_HTTP2;
+    }
     switch (http1_scan(&c->scan, *input)) {
     case HTTP1_SCAN_MORE:
         if (!c->head_started && c->served_any)

@@ -88,6 +88,9 @@ bool exchange_begin(struct http_exchange *exchange, bool has_length, uint64_t co
 /* The body is complete: inflates it and hands the request over; the answer may be set after it. */
 void exchange_complete(struct http_exchange *exchange);
 
+/* Replaces a gzip body by what it holds; false, and an answer set, when that cannot be done. */
+bool exchange_inflate(struct http_exchange *exchange);
+
 /* Sets an answer of the server's own. */
 void exchange_fail(struct http_exchange *exchange, int status, const char *reason, bool close);
 
@@ -219,6 +222,7 @@ struct http_server {
 };
 
 void server_count(struct http_server *server, enum counter counter, uint64_t amount);
+void server_count_answer(struct http_server *server, int status);
 const char *server_date(struct http_server *server);
 void server_forget(struct http_server *server, struct connection *connection); /* it has closed */
 

@@ -17,6 +17,12 @@ void server_count(struct http_server *server, enum counter counter, uint64_t amo
     atomic_fetch_add_explicit(&server->counters[counter], amount, memory_order_relaxed);
 }
 
+void server_count_answer(struct http_server *server, int status)
+{
+    int class = status >= 100 && status < 600 ? status / 100 : 0;
+    server_count(server, (enum counter)(COUNT_ANSWERED + class), 1);
+}
+
 const char *server_date(struct http_server *server)
 {
     uint64_t now_s = clock_wall_ns(&platform_clock) / NS_PER_S;

@@ -36,7 +36,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 {
     (void)ssl;
     (void)unused;
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
     int found = SSL_select_next_proto((unsigned char **)out, out_len, ours, sizeof ours - 1,
                                       offered, offered_len);
     return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
