@@ -183,6 +183,17 @@ struct usage_row {
 };
 typedef bool usage_visit(void *context, const struct usage_row *row);
 
+/* A metric's points of some days, added up by person and the points' own attributes. */
+struct metric_sum {
+    struct bytes person;     /* "" when nothing names one */
+    struct bytes attributes; /* "decision=accept,language=Go,…", sorted: see metric_attribute() */
+    double value;
+};
+typedef bool metric_sum_visit(void *context, const struct metric_sum *sum);
+
+/* The value of `key` among attributes; empty when it is not there. Values end at a comma. */
+struct bytes metric_attribute(struct bytes attributes, const char *key);
+
 struct message_store_kind {
     const char *scheme; /* "sqlite" in "sqlite:/var/lib/…" */
 
@@ -217,6 +228,11 @@ struct message_store_kind {
      * person. */
     bool (*usage)(struct message_store *store, const char *from_day, const char *to_day,
                   usage_visit *visit, void *context, struct error *err);
+
+    /* Sums of the metric of this name ("claude_code.commit.count"), days inclusive. */
+    bool (*metric_sums)(struct message_store *store, const char *metric, const char *from_day,
+                        const char *to_day, metric_sum_visit *visit, void *context,
+                        struct error *err);
 
     /* Deletes rows past their retention as of `now_ns`; says how many. */
     bool (*retain)(struct message_store *store, uint64_t now_ns, uint64_t *deleted,

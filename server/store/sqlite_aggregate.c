@@ -23,8 +23,8 @@ static bool is_dimension(enum message_field field)
            field == FIELD_PERSON;
 }
 
-/* Sums by day, system, type, model and person answer when no more is asked. */
-static bool rollup_answers(const struct aggregate_query *query)
+/* Can daily sums, by system, type, model and person, answer but for what the metrics ask? */
+static bool is_daily(const struct aggregate_query *query)
 {
     const struct message_query *where = &query->where;
     if (where->from_ns % DAY_NS || where->to_ns % DAY_NS || query->interval == INTERVAL_HOUR ||
@@ -36,14 +36,57 @@ static bool rollup_answers(const struct aggregate_query *query)
     for (size_t i = 0; i < query->group_count; i++)
         if (!is_dimension(query->groups[i].field))
             return false;
-    for (size_t i = 0; i < query->metric_count; i++) {
-        const struct aggregate_metric *metric = &query->metrics[i];
-        if (metric->function != AGGREGATE_COUNT &&
-            !(metric->function == AGGREGATE_SUM && !is_dimension(metric->field) &&
-              where_field_in_rollup(metric->field)))
-            return false;
-    }
     return true;
+}
+
+static bool rollup_has(const struct aggregate_metric *metric)
+{
+    return metric->function == AGGREGATE_COUNT ||
+           (metric->function == AGGREGATE_UNIQ && is_dimension(metric->field)) ||
+           (metric->function == AGGREGATE_SUM && !is_dimension(metric->field) &&
+            where_field_in_rollup(metric->field));
+}
+
+static bool sessions_have(const struct aggregate_metric *metric)
+{
+    return metric->function == AGGREGATE_COUNT ||
+           (metric->function == AGGREGATE_UNIQ &&
+            (is_dimension(metric->field) || metric->field == FIELD_SESSION_ID)) ||
+           (metric->function == AGGREGATE_SUM && metric->field >= FIELD_INPUT_TOKENS &&
+            metric->field <= FIELD_CACHE_CREATE_TOKENS);
+}
+
+static bool is_of_generations(const struct message_query *where)
+{
+    for (size_t i = 0; i < where->filter_count; i++)
+        if (where->filters[i].field == FIELD_TYPE && where->filters[i].value_count == 1 &&
+            bytes_equal_text(where->filters[i].values[0], message_type_name(MESSAGE_GENERATION)))
+            return true;
+    return false;
+}
+
+static bool all_metrics(const struct aggregate_query *query,
+                        bool (*fits)(const struct aggregate_metric *metric))
+{
+    for (size_t i = 0; i < query->metric_count; i++)
+        if (!fits(&query->metrics[i]))
+            return false;
+    return true;
+}
+
+/*
+ * The smallest table that can answer. Daily usage counts the sessions of generations; it
+ * outlives the rows, so past a token's retention it knows more sessions than there are rows of.
+ */
+static enum where_table choose_table(const struct aggregate_query *query)
+{
+    if (!is_daily(query))
+        return WHERE_MESSAGES;
+    if (all_metrics(query, rollup_has))
+        return WHERE_ROLLUP;
+    if (is_of_generations(&query->where) && all_metrics(query, sessions_have))
+        return WHERE_SESSIONS;
+    return WHERE_MESSAGES;
 }
 
 /* ---- The statement ---- */
@@ -57,11 +100,11 @@ static void put_name(struct where *w, const char *name, size_t number)
     where_text(w, digits);
 }
 
-static bool put_value(struct where *w, const struct aggregate_metric *metric, bool rollup,
-                      struct error *err)
+static bool put_value(struct where *w, const struct aggregate_metric *metric,
+                      enum where_table table, struct error *err)
 {
     if (metric->function == AGGREGATE_COUNT) {
-        where_text(w, rollup ? "m.n" : "1");
+        where_text(w, table == WHERE_MESSAGES ? "1" : "m.n");
     } else if (metric->function == AGGREGATE_UNIQ) {
         where_field_key(w, metric->field, metric->metadata_key);
     } else if (!where_field_number(w, metric->field, metric->metadata_key)) {
@@ -71,8 +114,14 @@ static bool put_value(struct where *w, const struct aggregate_metric *metric, bo
     return true;
 }
 
+static const char *const TABLES[] = {
+    [WHERE_MESSAGES] = "message m",
+    [WHERE_ROLLUP] = "rollup m",
+    [WHERE_SESSIONS] = "(SELECT *, 0 AS type, requests AS n FROM usage_event) m",
+};
+
 /* The rows to be grouped: g0.. groups, b the interval, v0.. what is counted. */
-static bool put_base(struct where *w, const struct aggregate_query *query, bool rollup,
+static bool put_base(struct where *w, const struct aggregate_query *query, enum where_table table,
                      struct error *err)
 {
     where_text(w, "WITH base AS (SELECT ");
@@ -82,7 +131,7 @@ static bool put_base(struct where *w, const struct aggregate_query *query, bool 
         where_text(w, ",");
     }
     for (size_t i = 0; i < query->metric_count; i++) {
-        if (!put_value(w, &query->metrics[i], rollup, err))
+        if (!put_value(w, &query->metrics[i], table, err))
             return false;
         put_name(w, " AS v", i);
         where_text(w, ",");
@@ -90,10 +139,10 @@ static bool put_base(struct where *w, const struct aggregate_query *query, bool 
     if (query->interval == INTERVAL_NONE)
         where_text(w, "0 AS b FROM ");
     else
-        where_text(w, rollup ? "ct_bucket(m.day*86400000000000) AS b FROM "
-                             : "ct_bucket(m.time_ns) AS b FROM ");
-    where_text(w, rollup ? "rollup m" : "message m");
-    if (!where_add_query(w, &query->where, rollup ? WHERE_ROLLUP : WHERE_MESSAGES, err))
+        where_text(w, table == WHERE_MESSAGES ? "ct_bucket(m.time_ns) AS b FROM "
+                                              : "ct_bucket(m.day*86400000000000) AS b FROM ");
+    where_text(w, TABLES[table]);
+    if (!where_add_query(w, &query->where, table, err))
         return false;
     where_text(w, ")");
     return true;
@@ -199,7 +248,7 @@ static bool put_statement(struct where *w, const struct aggregate_query *query, 
                          "an aggregate takes 1 to %d metrics and up to %d groups", METRICS_MAX,
                          GROUPS_MAX);
     bool top = query->top > 0 && query->group_count > 0;
-    if (!put_base(w, query, rollup_answers(query), err))
+    if (!put_base(w, query, choose_table(query), err))
         return false;
     if (top)
         put_top(w, query);

@@ -128,6 +128,7 @@ const struct message_store_kind sqlite_message_kind = {
     .count = sqlite_count,
     .aggregate = sqlite_aggregate,
     .usage = sqlite_usage_read,
+    .metric_sums = sqlite_metric_sums,
     .retain = sqlite_retain,
     .erase = sqlite_erase,
     .backup = sqlite_backup,

@@ -96,6 +96,10 @@ bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta,
 bool sqlite_usage_read(struct message_store *store, const char *from_day, const char *to_day,
                        usage_visit *visit, void *context, struct error *err);
 
+bool sqlite_metric_sums(struct message_store *store, const char *metric, const char *from_day,
+                        const char *to_day, metric_sum_visit *visit, void *context,
+                        struct error *err);
+
 /* ---- Who, sqlite_person.c ---- */
 
 /* Learns from and fills in the person by account id; *erased when a tombstone covers it. */

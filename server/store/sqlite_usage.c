@@ -135,22 +135,6 @@ bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta,
 
 /* ---- Reading ---- */
 
-/* "input" of "query_source=main,type=input". */
-static struct bytes attribute(struct bytes attributes, const char *key)
-{
-    size_t key_len = strlen(key);
-    while (attributes.len) {
-        const uint8_t *comma = memchr(attributes.data, ',', attributes.len);
-        size_t len = comma ? (size_t)(comma - attributes.data) : attributes.len;
-        if (len > key_len && memcmp(attributes.data, key, key_len) == 0 &&
-            attributes.data[key_len] == '=')
-            return bytes_make(attributes.data + key_len + 1, len - key_len - 1);
-        size_t step = comma ? len + 1 : len;
-        attributes = bytes_make(attributes.data + step, attributes.len - step);
-    }
-    return attributes;
-}
-
 /* The metrics of one usage row, summed as they come before they are rounded. */
 struct metric_sums {
     double input, output, cache_read, cache_create, usd, sessions, commits, pull_requests;
@@ -167,10 +151,10 @@ static bool ends_with(struct bytes text, const char *end)
 static void add_tokens(struct metric_sums *sums, struct bytes metric, struct bytes attributes,
                        double value)
 {
-    struct bytes type = attribute(attributes, "type");
+    struct bytes type = metric_attribute(attributes, "type");
     bool claude = bytes_starts_with(metric, "claude_code.");
     if (type.len == 0)
-        type = attribute(attributes, "gen_ai.token.type");
+        type = metric_attribute(attributes, "gen_ai.token.type");
     if (bytes_equal_text(type, "input"))
         *(claude ? &sums->input : &sums->inclusive_input) += value;
     else if (bytes_equal_text(type, "output") || bytes_equal_text(type, "thought"))
@@ -184,14 +168,14 @@ static void add_tokens(struct metric_sums *sums, struct bytes metric, struct byt
 static void add_metric(struct metric_sums *sums, struct bytes metric, struct bytes attributes,
                        double value)
 {
-    struct bytes type = attribute(attributes, "type");
+    struct bytes type = metric_attribute(attributes, "type");
     if (ends_with(metric, ".token.usage")) {
         add_tokens(sums, metric, attributes, value);
     } else if (ends_with(metric, ".cost.usage")) {
         sums->usd += value;
     } else if (ends_with(metric, ".session.count")) {
         /* A view of other sessions, not one of its own. */
-        if (!bytes_equal_text(attribute(attributes, "start_type"), "agents_view"))
+        if (!bytes_equal_text(metric_attribute(attributes, "start_type"), "agents_view"))
             sums->sessions += value;
     } else if (ends_with(metric, ".commit.count")) {
         sums->commits += value;
@@ -200,7 +184,7 @@ static void add_metric(struct metric_sums *sums, struct bytes metric, struct byt
     } else if (ends_with(metric, ".lines_of_code.count") || ends_with(metric, ".lines.changed")) {
         *(bytes_equal_text(type, "removed") ? &sums->lines_removed : &sums->lines_added) += value;
     } else if (ends_with(metric, ".code_edit_tool.decision")) {
-        bool accepted = bytes_equal_text(attribute(attributes, "decision"), "accept");
+        bool accepted = bytes_equal_text(metric_attribute(attributes, "decision"), "accept");
         *(accepted ? &sums->edits_accepted : &sums->edits_rejected) += value;
     } else if (ends_with(metric, ".active_time.total")) {
         sums->active_seconds += value;

@@ -24,30 +24,31 @@ static const struct column {
     enum column_kind kind;
     uint8_t blob_bytes;
     bool in_rollup;
+    bool is_indexed; /* where it is not 0 */
 } COLUMNS[] = {
-    [FIELD_ID] = {"m.key", COLUMN_ID, 16, false},
-    [FIELD_TYPE] = {"m.type", COLUMN_TYPE, 0, true},
-    [FIELD_TIME] = {"m.time_ns", COLUMN_NUMBER, 0, false},
-    [FIELD_RECEIVED_AT] = {"m.received_ns", COLUMN_NUMBER, 0, false},
-    [FIELD_SERVICE_NAME] = {"m.service", COLUMN_TEXT_ID, 0, false},
-    [FIELD_SYSTEM] = {"m.system", COLUMN_SYSTEM, 0, true},
-    [FIELD_MODEL] = {"m.model", COLUMN_TEXT_ID, 0, true},
-    [FIELD_PERSON] = {"m.person", COLUMN_TEXT_ID, 0, true},
-    [FIELD_INPUT_TOKENS] = {"m.input_tokens", COLUMN_NUMBER, 0, true},
-    [FIELD_OUTPUT_TOKENS] = {"m.output_tokens", COLUMN_NUMBER, 0, true},
-    [FIELD_CACHE_READ_TOKENS] = {"m.cache_read_tokens", COLUMN_NUMBER, 0, true},
-    [FIELD_CACHE_CREATE_TOKENS] = {"m.cache_create_tokens", COLUMN_NUMBER, 0, true},
-    [FIELD_COST_MICROCENTS] = {"m.cost", COLUMN_NUMBER, 0, true},
-    [FIELD_COST_COMPUTED_MICROCENTS] = {"m.cost_computed", COLUMN_NUMBER, 0, true},
-    [FIELD_DURATION_MS] = {"m.duration_ms", COLUMN_NUMBER, 0, true},
-    [FIELD_SUCCESS] = {"m.success", COLUMN_BOOL, 0, false},
-    [FIELD_TRACE_ID] = {"m.trace_id", COLUMN_BLOB, 16, false},
-    [FIELD_SPAN_ID] = {"m.span_id", COLUMN_BLOB, 8, false},
-    [FIELD_PARENT_ID] = {"m.parent_join", COLUMN_PARENT, 16, false},
-    [FIELD_SESSION_ID] = {"m.session", COLUMN_TEXT_ID, 0, false},
-    [FIELD_PROMPT_ID] = {"m.prompt", COLUMN_TEXT_ID, 0, false},
-    [FIELD_TOOL_NAME] = {"m.tool", COLUMN_TEXT_ID, 0, false},
-    [FIELD_METADATA] = {NULL, COLUMN_METADATA, 0, false},
+    [FIELD_ID] = {"m.key", COLUMN_ID, 16, false, false},
+    [FIELD_TYPE] = {"m.type", COLUMN_TYPE, 0, true, false},
+    [FIELD_TIME] = {"m.time_ns", COLUMN_NUMBER, 0, false, false},
+    [FIELD_RECEIVED_AT] = {"m.received_ns", COLUMN_NUMBER, 0, false, false},
+    [FIELD_SERVICE_NAME] = {"m.service", COLUMN_TEXT_ID, 0, false, false},
+    [FIELD_SYSTEM] = {"m.system", COLUMN_SYSTEM, 0, true, false},
+    [FIELD_MODEL] = {"m.model", COLUMN_TEXT_ID, 0, true, false},
+    [FIELD_PERSON] = {"m.person", COLUMN_TEXT_ID, 0, true, true},
+    [FIELD_INPUT_TOKENS] = {"m.input_tokens", COLUMN_NUMBER, 0, true, false},
+    [FIELD_OUTPUT_TOKENS] = {"m.output_tokens", COLUMN_NUMBER, 0, true, false},
+    [FIELD_CACHE_READ_TOKENS] = {"m.cache_read_tokens", COLUMN_NUMBER, 0, true, false},
+    [FIELD_CACHE_CREATE_TOKENS] = {"m.cache_create_tokens", COLUMN_NUMBER, 0, true, false},
+    [FIELD_COST_MICROCENTS] = {"m.cost", COLUMN_NUMBER, 0, true, false},
+    [FIELD_COST_COMPUTED_MICROCENTS] = {"m.cost_computed", COLUMN_NUMBER, 0, true, false},
+    [FIELD_DURATION_MS] = {"m.duration_ms", COLUMN_NUMBER, 0, true, false},
+    [FIELD_SUCCESS] = {"m.success", COLUMN_BOOL, 0, false, false},
+    [FIELD_TRACE_ID] = {"m.trace_id", COLUMN_BLOB, 16, false, false},
+    [FIELD_SPAN_ID] = {"m.span_id", COLUMN_BLOB, 8, false, false},
+    [FIELD_PARENT_ID] = {"m.parent_join", COLUMN_PARENT, 16, false, false},
+    [FIELD_SESSION_ID] = {"m.session", COLUMN_TEXT_ID, 0, false, true},
+    [FIELD_PROMPT_ID] = {"m.prompt", COLUMN_TEXT_ID, 0, false, false},
+    [FIELD_TOOL_NAME] = {"m.tool", COLUMN_TEXT_ID, 0, false, false},
+    [FIELD_METADATA] = {NULL, COLUMN_METADATA, 0, false, false},
 };
 
 bool where_field_in_rollup(enum message_field field)
@@ -315,7 +316,8 @@ static void add_filter(struct where *where, const struct message_filter *filter)
             where_text(where, " IS NULL OR ");
             continue;
         }
-        where_text(where, " IN (");
+        /* One value as "=": then the index also gives the order. */
+        where_text(where, filter->value_count == 1 ? "=(" : " IN (");
         for (size_t i = 0; i < filter->value_count; i++) {
             if (i)
                 where_text(where, ",");
@@ -323,13 +325,19 @@ static void add_filter(struct where *where, const struct message_filter *filter)
         }
         where_text(where, "))");
     }
+    /* The indexes hold only rows that have one, which SQLite must be told literally. */
+    if (column->is_indexed && !has_empty(filter)) {
+        where_text(where, " AND ");
+        where_text(where, column->name);
+        where_text(where, "<>0");
+    }
 }
 
 bool where_add_query(struct where *where, const struct message_query *query, enum where_table table,
                      struct error *err)
 {
     where_text(where, " WHERE 1");
-    bool rollup = table == WHERE_ROLLUP;
+    bool rollup = table != WHERE_MESSAGES;
     uint64_t unit = rollup ? DAY_NS : 1;
     if (query->from_ns) {
         where_text(where, rollup ? " AND m.day>=" : " AND m.time_ns>=");

@@ -25,8 +25,12 @@ struct where {
     bool failed;
 };
 
-/* Which table the conditions are for. Both are called `m`. */
-enum where_table { WHERE_MESSAGES, WHERE_ROLLUP };
+/* Which table the conditions are for. All are called `m`. */
+enum where_table {
+    WHERE_MESSAGES,
+    WHERE_ROLLUP,
+    WHERE_SESSIONS, /* usage_event: generations by day, person, system, model and session */
+};
 
 void where_init(struct where *where);
 void where_clear(struct where *where);

@@ -561,10 +561,26 @@ static const struct aggregate_metric SUM_METRICS[] = {
     {.function = AGGREGATE_SUM, .field = FIELD_DURATION_MS},
 };
 
+static const struct aggregate_metric PEOPLE_METRICS[] = {
+    {.function = AGGREGATE_UNIQ, .field = FIELD_PERSON},
+    {.function = AGGREGATE_SUM, .field = FIELD_COST_MICROCENTS},
+    {.function = AGGREGATE_COUNT},
+};
+static const struct aggregate_metric SESSION_METRICS[] = {
+    {.function = AGGREGATE_UNIQ, .field = FIELD_SESSION_ID},
+    {.function = AGGREGATE_SUM, .field = FIELD_OUTPUT_TOKENS},
+    {.function = AGGREGATE_COUNT},
+};
+
 static const struct {
     const struct aggregate_metric *metrics;
     size_t count;
-} METRIC_SETS[] = {{ALL_METRICS, 8}, {OTHER_METRICS, 6}, {SUM_METRICS, 5}};
+} METRIC_SETS[] = {{ALL_METRICS, 8},
+                   {OTHER_METRICS, 6},
+                   {SUM_METRICS, 5},
+                   {PEOPLE_METRICS, 3},
+                   {SESSION_METRICS, 3}};
+enum { METRIC_SET_COUNT = sizeof METRIC_SETS / sizeof *METRIC_SETS };
 
 static void expect_aggregates(struct message_query where, const char *what)
 {
@@ -579,7 +595,7 @@ static void expect_aggregates(struct message_query where, const char *what)
     };
     static const size_t RANGES[][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 2}, {2, 1}, {3, 2}, {5, 2}};
     static const char *const ZONES[] = {NULL, "Europe/Berlin", "America/New_York", "Asia/Kolkata"};
-    for (size_t set = 0; set < 3; set++)
+    for (size_t set = 0; set < METRIC_SET_COUNT; set++)
         for (size_t range = 0; range < sizeof RANGES / sizeof *RANGES; range++) {
             struct aggregate_query query = {
                 .where = where,
@@ -613,6 +629,10 @@ START_TEST(aggregates_are_what_a_plain_loop_computes)
         {.field = FIELD_TYPE, .values = types, .value_count = 2}};
     where = (struct message_query){.filters = filters, .filter_count = 1};
     expect_aggregates(where, "two types");
+    const struct message_filter generations[] = {
+        {.field = FIELD_TYPE, .values = types, .value_count = 1}};
+    where.filters = generations;
+    expect_aggregates(where, "one type");
     where.to_ns = 1;
     expect_aggregates(where, "nothing");
     sample_rows_clear(&samples);
@@ -828,6 +848,41 @@ START_TEST(metrics_become_the_columns_of_daily_usage)
 }
 END_TEST
 
+static bool add_accepted(void *context, const struct metric_sum *sum)
+{
+    double *total = context;
+    ck_assert(bytes_equal_text(metric_attribute(sum->attributes, "tool_name"), "Edit"));
+    ck_assert_uint_eq(metric_attribute(sum->attributes, "tool").len, 0);
+    if (bytes_equal_text(metric_attribute(sum->attributes, "decision"), "accept"))
+        *total += sum->value;
+    return true;
+}
+
+START_TEST(a_metric_is_added_up_by_its_own_attributes)
+{
+    static const char decision[] = "claude_code.code_edit_tool.decision";
+    const uint64_t day_ns = UINT64_C(86400000000000);
+    const struct usage_delta points[] = {
+        point(SAMPLE_FROM_NS, 3, decision, "decision=accept,language=Go,tool_name=Edit"),
+        point(SAMPLE_FROM_NS + day_ns, 4, decision, "decision=accept,language=C,tool_name=Edit"),
+        point(SAMPLE_FROM_NS, 8, decision, "decision=reject,language=Go,tool_name=Edit"),
+        point(SAMPLE_FROM_NS + 2 * day_ns, 16, decision, "decision=accept,tool_name=Edit"),
+        point(SAMPLE_FROM_NS, 32, "claude_code.commit.count", ""),
+    };
+    double accepted = 0;
+    put_points(points, sizeof points / sizeof *points);
+    expect_ok(store->kind->metric_sums(store, decision, "2026-10-20", "2026-10-21", add_accepted,
+                                       &accepted, &err));
+    ck_assert(accepted == 7);
+    expect_ok(store->kind->metric_sums(store, "no.such", "2026-10-20", "2026-10-21", add_accepted,
+                                       &accepted, &err));
+    ck_assert(accepted == 7);
+    ck_assert(!store->kind->metric_sums(store, decision, "2026", "2026-10-21", add_accepted,
+                                        &accepted, &err));
+    ck_assert_int_eq(err.kind, FAIL_INVALID);
+}
+END_TEST
+
 /* ---- Forgetting ---- */
 
 START_TEST(expired_rows_go_and_the_sums_with_them)
@@ -1017,6 +1072,7 @@ Suite *message_store_contract(const struct store_under_test *kind)
     tcase_add_test(tests, what_would_take_too_long_or_too_much_is_refused);
     tcase_add_test(tests, running_totals_are_differenced_and_restarts_noticed);
     tcase_add_test(tests, metrics_become_the_columns_of_daily_usage);
+    tcase_add_test(tests, a_metric_is_added_up_by_its_own_attributes);
     tcase_add_test(tests, expired_rows_go_and_the_sums_with_them);
     tcase_add_test(tests, an_erased_person_stays_out);
     tcase_add_test(tests, what_was_put_survives_a_kill);
