@@ -202,8 +202,8 @@ static bool find_person(const struct accounts *a, const uint32_t *uid, struct re
             continue;
         fill_person(&a->users.list[i], out);
         /* Without an address nothing would be stamped, and a claim of somebody else's would
-         * pass: then it is nobody's. On a machine of one there is nobody else. */
-        return out->email[0] != '\0' || a->users.count == 1 || !anyone_has_email(a);
+         * pass: then it is nobody's, unless there is nobody else to claim. */
+        return out->email[0] != '\0' || !anyone_has_email(a);
     }
     if (a->machine_email) {
         snprintf(out->email, sizeof out->email, "%s", a->machine_email);

@@ -120,16 +120,31 @@ static bool write_status(struct service *s, bool *wrote, struct error *err)
     return ok;
 }
 
+/* Grows or shrinks with every event; ages and free space, which change by themselves, are left out. */
+static uint64_t activity(const struct relay_state *state)
+{
+    uint64_t sum = state->connections_open + state->ledger_count;
+    for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
+        sum += state->signals[i].requests_total;
+    for (int i = 0; i < RELAY_REFUSED_COUNT; i++)
+        sum += state->refused_total[i];
+    for (size_t i = 0; i < state->destination_count; i++)
+        sum += state->destinations[i].requests_total + state->destinations[i].backlog_records * 3 +
+               (uint64_t)state->destinations[i].status * 7;
+    return sum;
+}
+
 /* Looks often while something changes and seldom while nothing does, to let an idle machine rest.
  */
 static void look(void *context)
 {
     struct service *s = context;
     struct error err = {0};
-    bool wrote = false;
-    if (!write_status(s, &wrote, &err))
+    if (!write_status(s, NULL, &err))
         log_failure(s->log, LOG_WARN_LEVEL, "agent", "status file", &err);
-    s->quiet_looks = wrote ? 0 : s->quiet_looks + 1;
+    uint64_t now = activity(&s->state);
+    s->quiet_looks = now != s->last_activity ? 0 : s->quiet_looks + 1;
+    s->last_activity = now;
     loop_timer_set(s->look, s->quiet_looks < QUIET_AFTER_LOOKS ? LOOK_MS : QUIET_LOOK_MS);
 }
 

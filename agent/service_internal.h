@@ -29,7 +29,8 @@ struct service {
     /* service.c */
     struct status_file *status;
     struct loop_timer *look, *refresh, *watchdog;
-    unsigned quiet_looks; /* in a row without a change */
+    unsigned quiet_looks; /* in a row in which nothing happened */
+    uint64_t last_activity;
 
     /* service_server.c: only with server.url */
     struct http_client *client;

@@ -23,7 +23,7 @@ static struct fs_file *real_open(void *disk, const char *path, unsigned how, uin
     /* O_NONBLOCK changes nothing for files; a FIFO in a file's place would hold us up for ever. */
     int flags = O_CLOEXEC | (how & FS_WRITE ? O_RDWR : O_RDONLY | O_NONBLOCK);
     if (how & FS_CREATE)
-        flags |= O_CREAT;
+        flags |= O_CREAT | O_NOFOLLOW; /* a link there is somebody's trap, not our file */
     if (how & FS_EXCLUSIVE)
         flags |= O_EXCL;
     int fd = open(path, flags, (mode_t)mode);

@@ -25,23 +25,23 @@ static int finish(struct control_store *store, bool done, const struct error *er
 /* ---- Lists: a JSON array of objects, or columns ---- */
 
 struct list {
-    bool json;
+    bool json, many; /* many false: one object, not an array */
     struct buffer out;
     struct json_writer writer;
 };
 
-static struct list *list_open(struct list *l, bool json)
+static struct list *list_open(struct list *l, bool json, bool many)
 {
-    *l = (struct list){.json = json, .out = {.max_bytes = 64 * MIB}};
+    *l = (struct list){.json = json, .many = many, .out = {.max_bytes = 64 * MIB}};
     l->writer = json_writer_make(&l->out);
-    if (json)
+    if (json && many)
         json_array_open(&l->writer);
     return l;
 }
 
 static void list_print(struct list *l)
 {
-    if (l->json)
+    if (l->json && l->many)
         json_array_close(&l->writer);
     fwrite(l->out.data, 1, l->out.len, stdout);
     if (l->json)
@@ -58,20 +58,6 @@ static const char *day_or_never(uint64_t time_ns, char day[INSTANT_DAY_BYTES])
 }
 
 /* ---- system ---- */
-
-int command_system_create(const struct options *o, const struct settings *s)
-{
-    struct error err = {0};
-    struct control_system system;
-    struct control_store *store = command_open_control(s, &err);
-    bool done = store && store->kind->system_create(store, o->words[2],
-                                                    clock_wall_ns(&platform_clock), &system, &err);
-    if (done && o->json)
-        printf("{\"id\":%lld,\"name\":\"%s\"}\n", (long long)system.id, system.name);
-    else if (done)
-        printf("created system '%s'\n", system.name);
-    return finish(store, done, &err);
-}
 
 static bool put_system(void *context, const struct control_system *system)
 {
@@ -92,12 +78,31 @@ static bool put_system(void *context, const struct control_system *system)
     return json_writer_ok(w);
 }
 
+int command_system_create(const struct options *o, const struct settings *s)
+{
+    struct error err = {0};
+    struct control_system system;
+    struct list l;
+    struct control_store *store = command_open_control(s, &err);
+    bool done = store && store->kind->system_create(store, o->words[2],
+                                                    clock_wall_ns(&platform_clock), &system, &err);
+    if (done && o->json) {
+        list_open(&l, true, false);
+        done = put_system(&l, &system);
+        list_print(&l);
+    } else if (done) {
+        printf("created system '%s'\n", system.name);
+    }
+    return finish(store, done, &err);
+}
+
 int command_system_list(const struct options *o, const struct settings *s)
 {
     struct error err = {0};
     struct list l;
     struct control_store *store = command_open_control(s, &err);
-    bool done = store && store->kind->system_list(store, put_system, list_open(&l, o->json), &err);
+    bool done =
+        store && store->kind->system_list(store, put_system, list_open(&l, o->json, true), &err);
     if (done)
         list_print(&l);
     return finish(store, done, &err);
@@ -223,7 +228,8 @@ int command_token_list(const struct options *o, const struct settings *s)
     struct error err = {0};
     struct list l;
     struct control_store *store = command_open_control(s, &err);
-    bool done = store && store->kind->token_list(store, put_token, list_open(&l, o->json), &err);
+    bool done =
+        store && store->kind->token_list(store, put_token, list_open(&l, o->json, true), &err);
     if (done)
         list_print(&l);
     return finish(store, done, &err);
@@ -316,7 +322,8 @@ int command_user_list(const struct options *o, const struct settings *s)
     struct error err = {0};
     struct list l;
     struct control_store *store = command_open_control(s, &err);
-    bool done = store && store->kind->user_list(store, put_user, list_open(&l, o->json), &err);
+    bool done =
+        store && store->kind->user_list(store, put_user, list_open(&l, o->json, true), &err);
     if (done)
         list_print(&l);
     return finish(store, done, &err);

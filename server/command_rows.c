@@ -77,7 +77,9 @@ int command_backup(const struct options *o, const struct settings *s)
                 back_up(s->store, o->out, "control.db", control_store_backup, &err) &&
                 back_up(s->messages, o->out, "messages.db", message_store_backup, &err) &&
                 fs_real.sync_dir(fs_real.disk, o->out, &err);
-    if (done)
-        printf(o->json ? "{\"directory\":\"%s\"}\n" : "backed up to '%s'\n", o->out);
+    if (done && o->json)
+        puts("{\"done\":true}");
+    else if (done)
+        printf("backed up to '%s'\n", o->out);
     return done ? EXIT_DONE : command_fail(&err);
 }

@@ -371,7 +371,7 @@ static struct batch *pick_probe(struct destination *d, uint64_t now_ms)
     if ((!b || b->refused || b->failures > 0) && may_fill(d, now_ms) && window_fill(d, now_ms))
         b = best_probe(d);
     if (!b)
-        return NULL;
+        return pick_set_aside(d, now_ms);
     /* Only suspects are left: ask without them, and with them, in turn. */
     bool alone = b->failures >= SUSPECT_FAILURES && b->record_count == 1;
     if (waits_for_evidence(d, b) || alone) {
@@ -418,9 +418,14 @@ static void arm_timer(struct destination *d, uint64_t now_ms)
 {
     uint64_t at_ms = UINT64_MAX;
     bool waiting = d->ready || d->tracker.count > 0 || spool_cursor_backlog(d->cursor) > 0;
+    uint64_t aside_ms = UINT64_MAX;
+    if (set_aside_count(d->set_aside) > 0 && set_aside_due(d->set_aside, now_ms, &aside_ms) != 0)
+        aside_ms = now_ms;
     if (d->status != RELAY_OK) {
         if (waiting && d->sending_count == 0)
             at_ms = d->not_before_ms;
+        else if (d->sending_count == 0 && aside_ms != UINT64_MAX)
+            at_ms = aside_ms > d->not_before_ms ? aside_ms : d->not_before_ms;
         if (waiting && d->status == RELAY_AUTH_FAILED)
             at_ms = sooner(at_ms, d->next_credential_check_ms);
     } else {
@@ -429,12 +434,10 @@ static void arm_timer(struct destination *d, uint64_t now_ms)
         for (const struct batch *b = d->ready; b; b = b->next)
             if (!waits_for_evidence(d, b))
                 at_ms = sooner(at_ms, b->not_before_ms);
+        if (d->sending_count == 0 && d->next_window_ms == 0)
+            at_ms = sooner(at_ms, aside_ms);
         if (d->sending_count >= d->concurrency)
             at_ms = UINT64_MAX; /* an answer will call */
-        uint64_t aside_ms = UINT64_MAX;
-        if (set_aside_count(d->set_aside) > 0 &&
-            set_aside_due(d->set_aside, now_ms, &aside_ms) == 0)
-            at_ms = sooner(at_ms, aside_ms);
     }
     if (at_ms == UINT64_MAX)
         loop_timer_cancel(d->timer);

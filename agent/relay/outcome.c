@@ -166,17 +166,19 @@ static void come_later(struct destination *d, const struct sending *sent,
         http_result_retry_after_ms(result, clock_wall_ns(d->context->clock), &wait_ms) &&
         wait_ms > RETRY_AFTER_LIMIT_MS)
         wait_ms = RETRY_AFTER_LIMIT_MS;
+    bool broke = result->stage == HTTP_STAGE_DONE && result->status >= 500;
+    if (b->set_aside_id != 0) {
+        if (!broke || wait_ms > 0) /* that it still fails on this one is no news about the others */
+            destination_fail(d, RELAY_RETRYING, why, sent->started_ms, wait_ms);
+        postpone(d, b, now_ms, why);
+        return;
+    }
     destination_fail(d, RELAY_RETRYING, why, sent->started_ms, wait_ms);
-
     if (b->is_probe_only) {
         batch_destroy(b);
         return;
     }
-    if (b->set_aside_id != 0) {
-        postpone(d, b, now_ms, why);
-        return;
-    }
-    if (result->stage == HTTP_STAGE_DONE && result->status >= 500)
+    if (broke)
         note_failure(d, b, now_ms);
     bool nothing_else = !d->drained && !d->ready && !window_has_room(d);
     if (b->strikes >= STRIKES_TO_SET_ASIDE ||
@@ -188,8 +190,12 @@ static void come_later(struct destination *d, const struct sending *sent,
             ready_push_back(d, rest);
             return;
         }
-        if (set_aside(d, b, now_ms))
+        bool others_pass = b->strikes >= STRIKES_TO_SET_ASIDE;
+        if (set_aside(d, b, now_ms)) {
+            if (others_pass) /* it was the record, not the destination */
+                destination_set_status(d, RELAY_OK, "");
             return;
+        }
     }
     ready_push_back(d, b);
 }

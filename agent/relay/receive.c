@@ -108,7 +108,9 @@ static void refuse(struct receive *r, struct http_exchange *exchange, const stru
     http_respond(exchange, &(struct http_answer){.status = gate->status,
                                                  .content_type = "text/plain; charset=utf-8",
                                                  .body = bytes_of(text),
-                                                 .headers = headers});
+                                                 .headers = headers,
+                                                 .grpc_status = otlp_grpc_code(gate->status),
+                                                 .grpc_message = gate->message});
 }
 
 /* Never a long Retry-After: the stock client drops what it cannot send within seconds. */

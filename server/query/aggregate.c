@@ -124,6 +124,8 @@ static bool read_question(const struct query *context, struct route_call *call, 
         return false;
     for (size_t i = 0; i < call->query.count; i++) {
         struct argument a = call->query.items[i];
+        if (a.value.len == 0)
+            continue;
         if (bytes_equal_text(a.name, "groupBy") && !add_group(q, a.value, role, err))
             return false;
         if (bytes_equal_text(a.name, "metric") && !add_metric(q, a.value, role, err))

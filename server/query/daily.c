@@ -44,6 +44,8 @@ static bool read_arguments(const struct query *q, const struct route_call *call,
     for (size_t i = 0; i < call->query.count; i++) {
         struct argument a = call->query.items[i];
         bool good = true;
+        if (a.value.len == 0)
+            continue;
         if (bytes_equal_text(a.name, "from"))
             good = has_from = instant_parse(a.value, &d->from_ns);
         else if (bytes_equal_text(a.name, "to"))

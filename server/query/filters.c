@@ -17,7 +17,7 @@ static bool read_time(const struct arguments *arguments, const char *name, uint6
                       struct error *err)
 {
     struct bytes text = arguments_get(arguments, name);
-    if (!text.data || instant_parse(text, out))
+    if (text.len == 0 || instant_parse(text, out))
         return true;
     error_set(err, FAIL_INVALID, "'%s' is neither a date nor a time", name);
     return error_remedy(err, "write 2026-05-01 or 2026-05-01T10:00:00Z");
@@ -54,7 +54,8 @@ static bool gather_values(const struct arguments *arguments, size_t at, struct a
     if (!values)
         return error_set(err, FAIL_TOO_LARGE, "the parameters are too long");
     for (size_t i = at; i < arguments->count; i++) {
-        if (!bytes_equal(arguments->items[i].name, arguments->items[at].name))
+        if (arguments->items[i].value.len == 0 ||
+            !bytes_equal(arguments->items[i].name, arguments->items[at].name))
             continue;
         if (out->field == FIELD_TYPE && !check_type(arguments->items[i].value, err))
             return false;
@@ -95,11 +96,13 @@ bool filters_read(const struct arguments *arguments, const char *const *others,
             return refuse_parameter(name, others, err);
         if (!field_find(name, FIELD_TO_FILTER, role, &use, err))
             return false;
-        struct message_filter *filter = &filters[out->filter_count++];
+        struct message_filter *filter = &filters[out->filter_count];
         filter->field = use.field;
         filter->metadata_key = use.metadata_key;
         if (!gather_values(arguments, i, arena, filter, err))
             return false;
+        if (filter->value_count > 0)
+            out->filter_count++;
     }
     out->filters = filters;
     if (!read_time(arguments, "from", &out->from_ns, err) ||

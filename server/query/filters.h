@@ -10,7 +10,7 @@
 
 /*
  * Fills `out`, in the arena, from every parameter that names a field, and from and to. A
- * repeated parameter matches any of its values. Other parameters must be in `others`
+ * repeated parameter matches any of its values; an empty one (type=) counts as not given. Other parameters must be in `others`
  * (NULL-terminated), else FAIL_INVALID names what is allowed.
  */
 MUST_USE bool filters_read(const struct arguments *arguments, const char *const *others,

@@ -118,10 +118,10 @@ bool arguments_get_number(const struct arguments *arguments, const char *name, u
                           uint64_t max, uint64_t *out, struct error *err)
 {
     struct bytes text = arguments_get(arguments, name);
-    if (!text.data)
+    if (text.len == 0)
         return true;
     uint64_t value = 0;
-    bool good = text.len > 0 && text.len < 19;
+    bool good = text.len < 19;
     for (size_t i = 0; i < text.len && good; i++) {
         good = text.data[i] >= '0' && text.data[i] <= '9';
         value = value * 10 + (uint64_t)(text.data[i] - '0');

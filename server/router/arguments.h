@@ -31,7 +31,7 @@ MUST_USE bool arguments_parse(struct bytes text, struct arena *arena, struct arg
 /* The last value of `name`; data NULL when absent. */
 struct bytes arguments_get(const struct arguments *arguments, const char *name);
 
-/* A whole number from min to max; *out is left alone when absent. FAIL_INVALID names it. */
+/* A whole number from min to max; *out is left alone when absent or empty. FAIL_INVALID names it. */
 MUST_USE bool arguments_get_number(const struct arguments *arguments, const char *name,
                                    uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 

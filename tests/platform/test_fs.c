@@ -1,4 +1,6 @@
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "platform/fs.h"
@@ -55,6 +57,25 @@ START_TEST(a_file_of_exactly_the_ceiling_is_read_and_one_byte_more_is_not)
 }
 END_TEST
 
+START_TEST(a_link_laid_out_as_a_trap_is_not_written_through)
+{
+    char *victim = xasprintf("%s/victim", dir), *path = xasprintf("%s/file", dir);
+    char *trap = xasprintf("%s.new", path);
+    struct buffer text = {.max_bytes = 100};
+    expect_ok(fs_replace_file(&fs_real, victim, bytes_of("precious"), 0600, &err));
+    ck_assert_int_eq(symlink(victim, trap), 0);
+    ck_assert(!fs_replace_file(&fs_real, path, bytes_of("ours"), 0600, &err));
+    expect_ok(fs_read_file(&fs_real, victim, &text, &err));
+    expect_text(buffer_bytes(&text), "precious");
+    expect_ok(
+        fs_replace_file(&fs_real, path, bytes_of("ours"), 0600, &err)); /* it is cleared away */
+    buffer_clear(&text);
+    free(trap);
+    free(path);
+    free(victim);
+}
+END_TEST
+
 START_TEST(a_lock_is_refused_to_a_second_holder)
 {
     char *path = below("lock");
@@ -88,6 +109,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, replace_keeps_mode_and_leaves_no_litter);
     tcase_add_test(tests, a_file_of_exactly_the_ceiling_is_read_and_one_byte_more_is_not);
+    tcase_add_test(tests, a_link_laid_out_as_a_trap_is_not_written_through);
     tcase_add_test(tests, a_lock_is_refused_to_a_second_holder);
     tcase_add_test(tests, folders_are_made_all_the_way_down);
     suite_add_tcase(suite, tests);

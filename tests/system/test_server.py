@@ -6,6 +6,7 @@ import io
 import json
 import pathlib
 import socket
+import struct
 import subprocess
 import sys
 import unittest
@@ -79,6 +80,9 @@ class Recordings(ServerTest):
         skipped = self.server.get("/api/v1/messages", type="log", take=10, skip=490, **{"meta.test.mark": "page"})
         self.assertEqual([row["id"] for row in rows[490:]], [row["id"] for row in skipped["items"]])
         self.assertIsNone(skipped["nextCursor"])
+        blank = self.server.get("/api/v1/messages", **dict.fromkeys(
+            ["type", "system", "model", "from", "to", "metadata.x", "sessionId", "cursor"], ""))
+        self.assertEqual([row["id"] for row in rows[:50]], [row["id"] for row in blank["items"]])
 
     def test_tools_are_children_of_the_generation_that_asked_for_them(self):
         for name, path, headers, body in demo.recordings():
@@ -173,6 +177,36 @@ class BadInput(ServerTest):
     def test_an_empty_request_is_a_success(self):
         self.assertEqual((200, b""), self.send(b"")[::2])
         self.assertEqual((200, b"{}"), self.send(b"{}", Content_Type="application/json")[::2])
+
+
+class Grpc(ServerTest):
+    METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+
+    def setUp(self):
+        super().setUp()
+        self.server.program.stop()
+        self.address = f"127.0.0.1:{programs.free_port()}"
+        self.server.program.command += ["--grpc-listen", self.address]
+        self.server.start()
+
+    def export(self, message, token, path=METHOD):
+        """The trailing grpc-status and grpc-message, with curl as the HTTP/2 client."""
+        run = subprocess.run(["curl", "-s", "--http2-prior-knowledge", "--noproxy", "*", "-D", "-", "-o", "/dev/null",
+                              "-H", "Content-Type: application/grpc", "-H", "TE: trailers",
+                              "-H", f"Authorization: Bearer {token}", "--data-binary", "@-",
+                              f"http://{self.address}{path}"],
+                             input=struct.pack(">BI", 0, len(message)) + message, capture_output=True, timeout=30)
+        lines = run.stdout.decode().lower().splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        return int(fields["grpc-status"]), fields.get("grpc-message", "").strip()
+
+    def test_an_export_is_stored_and_a_malformed_one_is_an_invalid_argument(self):
+        if not subprocess.run(["curl", "--version"], capture_output=True).stdout.count(b"HTTP2"):
+            self.skipTest("this curl speaks no HTTP/2")
+        self.assertEqual((0, ""), self.export(LOGS, self.server.token))
+        self.assertEqual(2, len(self.server.messages(type="ai.generation")))
+        self.assertEqual(3, self.export(LOGS[:-3], self.server.token)[0])
+        # What is refused by its head is answered before the body came, which this client does not show.
 
 
 class Durability(ServerTest):
@@ -320,6 +354,24 @@ class Portal(ServerTest):
         csrf = page.split('name="csrf" value="')[1].split('"')[0]
         self.assertEqual(303, self.form("/logout", cookie, csrf=csrf)[0])
         self.assertEqual(401, self.get("/api/v1/messages", cookie)[0])
+
+
+class Commands(ServerTest):
+    def test_answers_for_programs_are_json_whatever_the_names(self):
+        made = json.loads(self.server.cli("system", "create", 'the "odd" one', "--json"))
+        self.assertEqual('the "odd" one', made["name"])
+        self.assertIn(made, json.loads(self.server.cli("system", "list", "--json")))
+        token, = json.loads(self.server.cli("token", "list", "--json"))
+        self.assertEqual((self.server.token[:12], "enterprise"), (token["prefix"], token["plan"]))
+        self.assertNotIn(self.server.token, json.dumps(token))
+
+    def test_a_wrong_command_line_is_2_and_says_the_fix(self):
+        for words in (["nonsense"], ["token", "create"], ["serve", "--nonsense"], ["system", "create"],
+                      ["serve", "--listen", "nowhere"], ["serve", "--tls-cert", "/only/this"]):
+            run = subprocess.run([programs.SERVER, *words, "--data", self.server.data], capture_output=True,
+                                 text=True, timeout=30)
+            self.assertEqual(2, run.returncode, words)
+            self.assertRegex(run.stderr, r"(?s)^claude-telemetry-server: .+\n  fix: .+", words)
 
 
 class Rows(ServerTest):

@@ -14,6 +14,7 @@ struct rig {
     struct fake_destination *fake[RIG_DESTINATIONS];
     struct relay_destination_options destination[RIG_DESTINATIONS];
     struct relay_options options;
+    const struct fs *fs; /* the real disk, unless a test hands in another */
     struct relay *relay; /* NULL until rig_start() */
     struct relay_state state;
 };

@@ -319,10 +319,30 @@ START_TEST(a_record_that_breaks_the_destination_is_set_aside_and_tried_later)
     rig_expect_no_backlog(&rig, 0);
     relay_state(rig.relay, &rig.state);
     ck_assert_uint_eq(rig.state.destinations[0].set_aside_records, 1);
+    rig_expect_status(&rig, 0, RELAY_OK);
     ck_assert_uint_eq(rig.state.ledger_count, 0);
     fake_destination_poison(fake, -1, 0);
     ck_assert(fake_destination_wait_records(fake, 40));
     ck_assert(fake_destination_has_each_once(fake, 0, 40));
+}
+END_TEST
+
+START_TEST(a_lone_record_that_breaks_the_destination_does_not_hold_its_place)
+{
+    fake_destination_poison(fake, 3, 500);
+    rig_start(&rig);
+    rig_send(&rig, 3, 1);
+    rig_expect_no_backlog(&rig, 0); /* empty requests were taken in between: it is the record */
+    ck_assert_uint_eq(fake_destination_records(fake), 0);
+    rig_stop(&rig);
+    fake_destination_poison(fake, -1, 0);
+    rig_start(&rig); /* and it is still there after a restart */
+    relay_state(rig.relay, &rig.state);
+    ck_assert_uint_eq(rig_lost(&rig, SPOOL_LOSS_QUARANTINED), 0);
+    rig_send(&rig, 4, 1);
+    ck_assert(fake_destination_wait_records(fake, 1));
+    relay_state(rig.relay, &rig.state);
+    ck_assert_uint_eq(rig.state.destinations[0].set_aside_records, 1);
 }
 END_TEST
 
@@ -461,6 +481,7 @@ int main(void)
     tcase_add_test(tc, partial_success_goes_to_the_ledger);
     tcase_add_test(tc, a_portal_page_is_not_a_delivery);
     tcase_add_test(tc, a_record_that_breaks_the_destination_is_set_aside_and_tried_later);
+    tcase_add_test(tc, a_lone_record_that_breaks_the_destination_does_not_hold_its_place);
     tcase_add_test(tc, a_dead_destination_does_not_hold_up_another);
     tcase_add_test(tc, a_silent_destination_does_not_hold_up_another);
     tcase_add_test(tc, signals_that_a_destination_does_not_want_are_passed_over);

@@ -170,6 +170,71 @@ START_TEST(a_request_over_the_limit_is_413_also_when_it_only_inflates_to_it)
 }
 END_TEST
 
+/* ---- The disk ---- */
+
+static atomic_bool disk_fails;
+
+static bool failing_sync(void *disk, struct fs_file *file, struct error *e)
+{
+    if (atomic_load(&disk_fails))
+        return error_set(e, FAIL_IO, "the disk is gone");
+    return fs_real.sync(disk, file, e);
+}
+
+static bool failing_write(void *disk, struct fs_file *file, uint64_t offset, struct bytes content,
+                          struct error *e)
+{
+    if (atomic_load(&disk_fails))
+        return error_set(e, FAIL_NO_SPACE, "the disk is full");
+    return fs_real.write_at(disk, file, offset, content, e);
+}
+
+static void expect_unavailable_while_the_disk_fails(void)
+{
+    static const char *const protobuf[] = {PROTOBUF, NULL};
+    rig_start(&rig);
+    ck_assert_int_eq(post(NULL), 200); /* the segment is there, so that the commit itself fails */
+    ck_assert(fake_destination_wait_records(fake, 1));
+    rig_expect_no_backlog(&rig, 0);
+    atomic_store(&disk_fails, true);
+    ck_assert_int_eq(rig_call(&rig, "POST", "/v1/logs", buffer_bytes(&body), protobuf, &answer,
+                              &answer_headers),
+                     503);
+    struct http_result result = {.headers = buffer_bytes(&answer_headers)};
+    uint64_t wait_ms = 0;
+    if (http_result_retry_after_ms(&result, 0, &wait_ms))
+        ck_assert_uint_le(wait_ms, 2000); /* the stock client drops what must wait longer */
+    relay_state(rig.relay, &rig.state);
+    ck_assert_str_ne(rig.state.spool_error, "");
+    ck_assert_uint_eq(rig.state.refused_total[RELAY_REFUSED_UNAVAILABLE], 1);
+    atomic_store(&disk_fails, false);
+    ck_assert_int_eq(post(NULL), 200);
+    ck_assert(fake_destination_wait_records(fake, 2));
+    rig_expect_no_backlog(&rig, 0);
+    ck_assert_uint_eq(fake_destination_records(fake), 2); /* what was refused did not go out */
+    ck_assert_str_eq(rig.state.spool_error, "");
+}
+
+START_TEST(a_request_that_cannot_be_made_durable_is_503_and_not_delivered)
+{
+    struct fs disk = fs_real;
+    disk.sync = failing_sync;
+    rig.fs = &disk;
+    expect_unavailable_while_the_disk_fails();
+    rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(a_full_disk_is_503_and_heals)
+{
+    struct fs disk = fs_real;
+    disk.write_at = failing_write;
+    rig.fs = &disk;
+    expect_unavailable_while_the_disk_fails();
+    rig_stop(&rig);
+}
+END_TEST
+
 /* ---- Tokens ---- */
 
 static bool check_token(void *context, struct bytes token, struct relay_person *out)
@@ -441,6 +506,8 @@ int main(void)
     tcase_add_test(tc, json_and_gzip_are_taken_as_well);
     tcase_add_test(tc, an_empty_request_is_a_success_with_nothing_to_keep);
     tcase_add_test(tc, a_request_over_the_limit_is_413_also_when_it_only_inflates_to_it);
+    tcase_add_test(tc, a_request_that_cannot_be_made_durable_is_503_and_not_delivered);
+    tcase_add_test(tc, a_full_disk_is_503_and_heals);
     tcase_add_test(tc, a_wrong_local_token_is_401_where_one_is_asked_for);
     tcase_add_test(tc, where_the_owner_is_known_no_token_is_asked_for);
     tcase_add_test(tc, the_owner_of_the_socket_is_stamped_whatever_the_payload_claims);

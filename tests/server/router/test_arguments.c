@@ -72,7 +72,8 @@ START_TEST(numbers_keep_to_their_limits)
     expect_fail(arguments_get_number(&arguments, "take", 1, 49, &value, &err), FAIL_INVALID);
     expect_fail(arguments_get_number(&arguments, "word", 0, 9, &value, &err), FAIL_INVALID);
     expect_fail(arguments_get_number(&arguments, "big", 0, UINT64_MAX, &value, &err), FAIL_INVALID);
-    expect_fail(arguments_get_number(&arguments, "empty", 0, 9, &value, &err), FAIL_INVALID);
+    expect_ok(arguments_get_number(&arguments, "empty", 0, 9, &value, &err));
+    ck_assert_uint_eq(value, 50); /* as if it were not there */
     expect_fail(arguments_get_number(&arguments, "minus", 0, 9, &value, &err), FAIL_INVALID);
 }
 END_TEST
