@@ -26,6 +26,7 @@
 #include "server/commands.h"
 #include "server/fleet/fleet.h"
 #include "server/housekeeping.h"
+#include "server/importers/schedule.h"
 #include "server/ingest/ingest.h"
 #include "server/portal/portal.h"
 #include "server/query/query.h"
@@ -57,6 +58,7 @@ struct service {
     struct router *router;
     struct fleet *fleet;
     struct housekeeping *housekeeping;
+    struct schedule *schedule;
     struct query query;
     struct portal portal;
     struct lane lanes[MAX_LOOPS];
@@ -157,6 +159,11 @@ static bool open_parts(struct service *s, struct error *err)
                                                                          .ingest = s->ingest,
                                                                          .clock = &platform_clock,
                                                                          .log = s->log});
+    if (settings->import_daily)
+        s->schedule = schedule_create(&(struct schedule_options){.store = s->control,
+                                                                 .with = &settings->integrations,
+                                                                 .clock = &platform_clock,
+                                                                 .log = s->log});
     return true;
 }
 
@@ -291,6 +298,7 @@ static void on_reload(void *context)
 
 static void close_all(struct service *s)
 {
+    schedule_destroy(s->schedule);
     housekeeping_destroy(s->housekeeping);
     router_destroy(s->router);
     fleet_destroy(s->fleet);

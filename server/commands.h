@@ -21,6 +21,8 @@ command command_secret_list;
 command command_secret_revoke;
 command command_user_create;
 command command_user_list;
+command command_import_run;
+command command_import_status;
 command command_retention_run;
 command command_erase;
 command command_backup;

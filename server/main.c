@@ -20,6 +20,8 @@ static const struct {
     {"enrollment-secret", "revoke", 1, command_secret_revoke},
     {"user", "create", 0, command_user_create},
     {"user", "list", 0, command_user_list},
+    {"import", "run", 0, command_import_run},
+    {"import", "status", 0, command_import_status},
     {"retention", "run", 0, command_retention_run},
     {"erase", NULL, 0, command_erase},
     {"backup", NULL, 0, command_backup},

@@ -35,6 +35,9 @@ static const struct {
     {"email", VALUE, offsetof(struct options, email)},
     {"role", VALUE, offsetof(struct options, role)},
     {"out", VALUE, offsetof(struct options, out)},
+    {"from", VALUE, offsetof(struct options, from)},
+    {"to", VALUE, offsetof(struct options, to)},
+    {"report", VALUE, offsetof(struct options, report)},
 };
 enum { OPTION_COUNT = sizeof table / sizeof *table };
 
@@ -108,6 +111,10 @@ void options_print_help(void)
           "  enrollment-secret revoke PREFIX\n"
           "  user create --email EMAIL --role viewer|analyst|auditor|admin --password-stdin\n"
           "  user list\n"
+          "  import run [--from DATE [--to DATE]] [--report NAME]\n"
+          "                            fetch usage from the configured APIs; goes on where a run "
+          "stopped\n"
+          "  import status             how far each report is, and what its API last said\n"
           "  retention run             delete what is past its token's retention\n"
           "  erase --email EMAIL       delete everything of a person, for good\n"
           "  backup --out DIR          copy control.db and messages.db as of now into a new DIR\n"

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "server/importers/integrations.h"
 
 #define PROGRAM "claude-telemetry-server"
 
@@ -20,6 +21,7 @@ struct options {
     const char *config, *root, *data, *store, *messages, *listen, *grpc_listen;
     const char *tls_cert, *tls_key, *log_level, *log_format;
     const char *system, *user, *retention_days, *plan, *email, *role, *out, *rate;
+    const char *from, *to, *report;
 };
 
 /* FAIL_INVALID says what is wrong with the command line. */
@@ -36,6 +38,8 @@ struct settings {
     int log_level;                 /* enum log_level */
     bool log_json;
     uint32_t max_request_mib, loops;
+    struct integrations integrations;
+    bool import_daily;
 };
 
 /*

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,10 +8,14 @@
 #include "core/log/log.h"
 #include "platform/fs.h"
 #include "platform/platform.h"
+#include "server/auth/identity.h"
 #include "server/options.h"
+#include "server/store/control.h"
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
+
+static const char *const beta_keys[] = {"none", "enterprise_api", "admin_api", NULL};
 
 static const struct config_key keys[] = {
     {.path = "listen",
@@ -61,6 +66,57 @@ static const struct config_key keys[] = {
      .summary = "Threads that read requests.",
      .min = 1,
      .max = 64},
+    {.path = "integrations.admin_api.key_file",
+     .type = CONFIG_TEXT,
+     .summary = "File, mode 0600, with the Admin key (sk-ant-admin01-) of the organisation.",
+     .check = config_check_path},
+    {.path = "integrations.enterprise_api.key_file",
+     .type = CONFIG_TEXT,
+     .summary = "File, mode 0600, with the Enterprise key (sk-ant-api01-), scope read:analytics.",
+     .check = config_check_path},
+    {.path = "integrations.analytics_beta",
+     .type = CONFIG_ENUM,
+     .fallback = "none",
+     .summary = "Whose key reads tokens and cost from the usage and cost analytics beta.",
+     .choices = beta_keys},
+    {.path = "integrations.api_keys",
+     .type = CONFIG_TEXT_MAP,
+     .summary = "Whose usage an API key's is: its name in the reports, and an e-mail address."},
+    {.path = "integrations.daily",
+     .type = CONFIG_BOOL,
+     .fallback = "true",
+     .summary = "Whether serve imports by itself, every day after 10:00 UTC."},
+    {.path = "integrations.base_url",
+     .type = CONFIG_TEXT,
+     .fallback = IMPORTER_BASE_URL,
+     .summary = "Where the APIs are.",
+     .check = config_check_url},
+    {.path = "integrations.ca_file",
+     .type = CONFIG_TEXT,
+     .summary = "PEM file of a private certificate authority, besides the system's.",
+     .check = config_check_path},
+    {.path = "integrations.contact_url",
+     .type = CONFIG_TEXT,
+     .summary = "Told to the API in User-Agent, so that it can reach whoever runs this server.",
+     .check = config_check_url},
+    {.path = "integrations.request_interval_ms",
+     .type = CONFIG_INTEGER,
+     .fallback = "1000",
+     .summary = "Pause between requests; the Enterprise API allows 60 a minute.",
+     .min = 0,
+     .max = 60000},
+    {.path = "integrations.retry_first_ms",
+     .type = CONFIG_INTEGER,
+     .fallback = "1000",
+     .summary = "First pause after a passing fault; doubled with each further one.",
+     .min = 1,
+     .max = 60000},
+    {.path = "integrations.timeout_ms",
+     .type = CONFIG_INTEGER,
+     .fallback = "60000",
+     .summary = "How long one request may take.",
+     .min = 100,
+     .max = 600000},
 };
 
 static const struct config_table table = {
@@ -169,6 +225,74 @@ static bool check(const struct settings *s, struct error *err)
     return true;
 }
 
+/* ---- Integrations ---- */
+
+static bool read_key_persons(const struct config *config, struct integrations *out,
+                             struct error *err)
+{
+    static const char path[] = "integrations.api_keys";
+    size_t count = config_map_count(config, path);
+    out->key_persons = xcalloc(count + 1, sizeof *out->key_persons);
+    for (size_t i = 0; i < count; i++) {
+        const char *email, *name = config_map_at(config, path, i, &email);
+        char person[CONTROL_EMAIL_BYTES];
+        if (!email_normalise(bytes_of(email), person)) {
+            error_set(err, FAIL_INVALID, "%s: '%.80s' of '%.80s' is no e-mail address", path, email,
+                      name);
+            return error_remedy(err, "write the person's e-mail address behind the key's name");
+        }
+        out->key_persons[out->key_person_count++] =
+            (struct integration_key_person){.key_name = xstrdup(name), .person = xstrdup(person)};
+    }
+    return true;
+}
+
+static bool read_integrations(const struct config *config, struct settings *out, struct error *err)
+{
+    struct integrations *in = &out->integrations;
+    const char *beta = config_text(config, "integrations.analytics_beta");
+    in->beta = -1;
+    in->version = CT_VERSION;
+    for (int i = 0; i < INTEGRATION_COUNT; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "integrations.%s.key_file",
+                 integration_name((enum integration)i));
+        in->key_files[i] = text_of(NULL, config, key);
+        if (strcmp(beta, integration_name((enum integration)i)) == 0)
+            in->beta = i;
+    }
+    in->base_url = text_of(NULL, config, "integrations.base_url");
+    in->ca_file = text_of(NULL, config, "integrations.ca_file");
+    in->contact_url = text_of(NULL, config, "integrations.contact_url");
+    in->request_interval_ms = (uint32_t)config_integer(config, "integrations.request_interval_ms");
+    in->retry_first_ms = (uint32_t)config_integer(config, "integrations.retry_first_ms");
+    in->timeout_ms = (uint32_t)config_integer(config, "integrations.timeout_ms");
+    out->import_daily = config_bool(config, "integrations.daily");
+    size_t len = strlen(in->base_url);
+    while (len > 0 && in->base_url[len - 1] == '/')
+        in->base_url[--len] = '\0';
+    if (in->beta >= 0 && !in->key_files[in->beta]) {
+        error_set(err, FAIL_INVALID,
+                  "integrations.analytics_beta is %s, for which there is no key file", beta);
+        return error_remedy(err, "set integrations.%s.key_file", beta);
+    }
+    return read_key_persons(config, in, err);
+}
+
+static void clear_integrations(struct integrations *in)
+{
+    for (int i = 0; i < INTEGRATION_COUNT; i++)
+        free(in->key_files[i]);
+    for (size_t i = 0; i < in->key_person_count; i++) {
+        free(in->key_persons[i].key_name);
+        free(in->key_persons[i].person);
+    }
+    free(in->key_persons);
+    free(in->base_url);
+    free(in->ca_file);
+    free(in->contact_url);
+}
+
 bool settings_load(const struct options *o, struct settings *out, struct error *err)
 {
     *out = (struct settings){0};
@@ -189,7 +313,8 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
     out->tls_key = text_of(o->tls_key, config, "tls.key");
     out->max_request_mib = (uint32_t)config_integer(config, "max_request_mib");
     out->loops = (uint32_t)config_integer(config, "loops");
-    bool good = read_log(o, config, out, err) && check(out, err);
+    bool good =
+        read_log(o, config, out, err) && read_integrations(config, out, err) && check(out, err);
     config_destroy(config);
     if (good && !fs_make_dirs(&fs_real, out->data, 0700, err))
         good = error_wrap(err, "cannot make the data directory");
@@ -207,5 +332,6 @@ void settings_clear(struct settings *s)
     free(s->grpc_listen);
     free(s->tls_cert);
     free(s->tls_key);
+    clear_integrations(&s->integrations);
     *s = (struct settings){0};
 }

@@ -412,6 +412,14 @@ void http_client_cancel(struct http_transfer *t)
     free(t);
 }
 
+/* libcurl asks this as often as it likes, and at least once a second. */
+static int ask_cancelled(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const struct http_call *call = context;
+    (void)a, (void)b, (void)c, (void)d;
+    return call->cancelled(call->cancel_context);
+}
+
 void http_client_perform(const struct http_call *call, struct http_result *result,
                          struct buffer *body, struct buffer *headers)
 {
@@ -425,6 +433,12 @@ void http_client_perform(const struct http_call *call, struct http_result *resul
     buffer_reset(body);
     buffer_reset(headers);
 
+    struct http_call asked = *call;
+    if (call->cancelled) {
+        curl_easy_setopt(t.easy, CURLOPT_XFERINFOFUNCTION, ask_cancelled);
+        curl_easy_setopt(t.easy, CURLOPT_XFERINFODATA, &asked);
+        curl_easy_setopt(t.easy, CURLOPT_NOPROGRESS, 0L);
+    }
     CURLcode code = curl_easy_perform(t.easy);
     fill_result(&t, code, result);
     if (result->stage != HTTP_STAGE_DONE) {

@@ -38,6 +38,10 @@ struct http_call {
     uint32_t timeout_ms;         /* whole transfer; default 30,000 when 0 */
     uint32_t connect_timeout_ms; /* default 10,000 when 0 */
     size_t max_answer_bytes;     /* default 4 MiB when 0; more is a failure */
+
+    /* For http_client_perform: asked about once a second, true ends the transfer. NULL: never. */
+    bool (*cancelled)(void *context);
+    void *cancel_context;
 };
 
 struct http_result {

@@ -17,7 +17,9 @@ enum {
     DEFAULT_RETRY_MS = 1000,
     DEFAULT_TIMEOUT_MS = 60000,
     LONGEST_PAUSE_MS = 120000,
-    LOCK_S = 300,     /* longer than any one request with its pause */
+    LOCK_S = 12, /* renewed while a request or a pause lasts: a killed importer blocks no longer */
+    RENEW_S = 3,
+    BUSY_PAUSE_MS = 250,
     MAX_RESTARTS = 3, /* of one chain, by 410 */
     MAX_ANSWER_MIB = 16,
     MAX_CURSOR_BYTES = 1024,
@@ -30,7 +32,7 @@ struct import {
     const struct importer_options *options;
     struct importer_result *result;
     char owner[PLATFORM_UUID_BYTES];
-    uint64_t last_request_ns;
+    uint64_t last_request_ns, locked_ns; /* monotonic */
     struct importer_progress progress;
     struct api_import_state state;
     struct buffer body, headers;
@@ -72,12 +74,35 @@ static void tell(struct import *im, const char *note)
 static bool extend_lock(struct import *im, struct error *err)
 {
     uint64_t now = clock_wall_ns(im->options->clock);
+    im->locked_ns = clock_monotonic_ns(im->options->clock);
     return im->usage->lock(im->store, im->owner, now, now + LOCK_S * NS_PER_S, err);
+}
+
+/* A failure shows when the page is staged: extend_lock() is asked again before. */
+static void renew_lock(struct import *im)
+{
+    struct error ignored;
+    if (clock_monotonic_ns(im->options->clock) - im->locked_ns >= RENEW_S * NS_PER_S)
+        (void)!extend_lock(im, &ignored);
 }
 
 static bool wait_ms(struct import *im, uint64_t ms)
 {
-    return ms == 0 || im->options->pause(im->options->context, ms);
+    const uint64_t slice = RENEW_S * 1000;
+    for (; ms > slice; ms -= slice) {
+        if (!im->options->pause(im->options->context, slice))
+            return false;
+        renew_lock(im);
+    }
+    return im->options->pause(im->options->context, ms);
+}
+
+/* While a request is under way. */
+static bool is_stopping(void *context)
+{
+    struct import *im = context;
+    renew_lock(im);
+    return im->options->stopping && im->options->stopping(im->options->context);
 }
 
 /* Cursors are opaque: every byte that is not unreserved is escaped (RFC 3986). */
@@ -147,7 +172,9 @@ static void request(struct import *im, const struct api_chunk *chunk, const char
                              .ca_file = im->options->ca_file,
                              .timeout_ms = im->options->timeout_ms ? im->options->timeout_ms
                                                                    : DEFAULT_TIMEOUT_MS,
-                             .max_answer_bytes = MAX_ANSWER_MIB * MIB};
+                             .max_answer_bytes = MAX_ANSWER_MIB * MIB,
+                             .cancelled = is_stopping,
+                             .cancel_context = im};
     buffer_reset(&im->body);
     buffer_reset(&im->headers);
     http_client_perform(&call, result, &im->body, &im->headers);
@@ -164,7 +191,7 @@ static bool pace(struct import *im)
     uint64_t interval_ns = im->options->request_interval_ms * NS_PER_MS;
     uint64_t since = clock_monotonic_ns(im->options->clock) - im->last_request_ns;
     if (im->last_request_ns == 0 || since >= interval_ns)
-        return true;
+        return wait_ms(im, 0);
     return wait_ms(im, (interval_ns - since) / NS_PER_MS + 1);
 }
 
@@ -264,6 +291,10 @@ static enum step fetch_page(struct import *im, const struct api_chunk *chunk, st
         if (!extend_lock(im, err))
             return STEP_FAILED;
         request(im, chunk, buffer_text(cursor), &result);
+        if (is_stopping(im))
+            return STEP_STOPPED;
+        if (!extend_lock(im, err)) /* another took over while this process slept */
+            return STEP_FAILED;
         enum step step = STEP_RETRY;
         if (result.stage != HTTP_STAGE_DONE)
             error_set(err, FAIL_IO, "%s", result.error);
@@ -323,6 +354,51 @@ done:
     return step;
 }
 
+/* ---- Where an interrupted run of several chunks was ---- */
+
+enum { MARK_BYTES = 128, MARK_LIFE_S = 86400 };
+
+static void mark_name(enum api_report report, char out[64])
+{
+    snprintf(out, 64, "import_run_%s", api_report_name(report));
+}
+
+/* Remembers that the days before `next` of this range are done; NULL: the range is. */
+static bool mark_put(struct import *im, enum api_report report, const char *from, const char *to,
+                     const char *next, uint64_t begun_s, struct error *err)
+{
+    char name[64], mark[MARK_BYTES] = "done";
+    mark_name(report, name);
+    if (next)
+        snprintf(mark, sizeof mark, "%s %s %s %" PRIu64, from, to, next, begun_s);
+    return im->store->kind->value_put(im->store, name, bytes_of(mark), err);
+}
+
+/*
+ * The day an interrupted run of this very range goes on at, or `from`. A run of long ago counts for
+ * nothing: what it fetched may have been revised.
+ */
+static void mark_get(struct import *im, enum api_report report, const char *from, const char *to,
+                     char next[API_DAY_BYTES], uint64_t *begun_s)
+{
+    char name[64], mark_from[API_DAY_BYTES], mark_to[API_DAY_BYTES], mark_next[API_DAY_BYTES];
+    struct buffer mark = {.max_bytes = MARK_BYTES};
+    struct error ignored;
+    uint64_t begun = 0, now_s = clock_wall_ns(im->options->clock) / NS_PER_S;
+    mark_name(report, name);
+    snprintf(next, API_DAY_BYTES, "%s", from);
+    *begun_s = now_s;
+    if (im->store->kind->value_get(im->store, name, &mark, &ignored) &&
+        sscanf(buffer_text(&mark), "%10s %10s %10s %" SCNu64, mark_from, mark_to, mark_next,
+               &begun) == 4 &&
+        strcmp(mark_from, from) == 0 && strcmp(mark_to, to) == 0 && importer_is_day(mark_next) &&
+        begun <= now_s && now_s - begun < MARK_LIFE_S) {
+        memcpy(next, mark_next, API_DAY_BYTES);
+        *begun_s = begun;
+    }
+    buffer_clear(&mark);
+}
+
 /* One report over all its chunks. True also when it was stopped or has no newer data. */
 static bool import_report(struct import *im, enum api_report report, const char *from,
                           const char *to, struct error *err)
@@ -336,7 +412,11 @@ static bool import_report(struct import *im, enum api_report report, const char 
         (struct importer_progress){.report = report, .chunks_total = chunk_count(report, from, to)};
     struct api_chunk chunk = {.report = report};
     char next[API_DAY_BYTES];
-    snprintf(next, sizeof next, "%s", from);
+    uint64_t begun_s;
+    mark_get(im, report, from, to, next, &begun_s);
+    im->progress.chunks_done = im->progress.chunks_total - chunk_count(report, next, to);
+    if (im->progress.chunks_done > 0)
+        tell(im, "going on where the last run stopped");
     enum step step = STEP_PAGE;
     while (step == STEP_PAGE && chunk_next(report, next, to, &chunk)) {
         im->progress.from = chunk.from;
@@ -344,9 +424,17 @@ static bool import_report(struct import *im, enum api_report report, const char 
         step = fetch_chunk(im, &chunk, err);
         im->progress.chunks_done += step == STEP_PAGE;
         memcpy(next, chunk.to, sizeof next);
+        bool last = strcmp(next, to) > 0;
+        if (step == STEP_PAGE && !mark_put(im, report, from, to, last ? NULL : next, begun_s, err))
+            step = STEP_FAILED;
     }
-    bool ok = step == STEP_PAGE || step == STEP_NOT_YET || step == STEP_STOPPED;
-    im->result->stopped |= step == STEP_STOPPED;
+    bool stopped = step == STEP_STOPPED;
+    bool ok = step == STEP_PAGE || step == STEP_NOT_YET || stopped;
+    im->result->stopped |= stopped;
+    if (stopped) {
+        tell(im, "stopped; the next run goes on here");
+        return true; /* neither a failure nor a success: the state stays */
+    }
     snprintf(im->state.error, sizeof im->state.error, "%.310s", ok ? "" : err->cause);
     if (ok)
         im->state.success_ns = clock_wall_ns(im->options->clock);
@@ -355,6 +443,22 @@ static bool import_report(struct import *im, enum api_report report, const char 
     tell(im, ok ? "done" : err->cause);
     struct error ignored;
     return im->usage->state_put(im->store, report, &im->state, ok ? err : &ignored) && ok;
+}
+
+/* Waits a while for another importer: one that was killed lets go by itself. */
+static bool take_lock(struct import *im, struct error *err)
+{
+    uint64_t waited = 0;
+    while (!extend_lock(im, err)) {
+        if (err->kind != FAIL_BUSY || waited >= im->options->lock_wait_ms)
+            return false;
+        if (waited == 0)
+            tell(im, "waiting for another importer");
+        waited += BUSY_PAUSE_MS;
+        if (!im->options->pause(im->options->context, BUSY_PAUSE_MS))
+            return false;
+    }
+    return true;
 }
 
 bool importer_run(struct control_store *store, const struct importer_options *options,
@@ -373,7 +477,7 @@ bool importer_run(struct control_store *store, const struct importer_options *op
         return error_remedy(err, "give days as 2026-11-01, the earlier one first");
     }
     platform_uuid(im.owner);
-    if (!extend_lock(&im, err))
+    if (!take_lock(&im, err))
         return false;
 
     bool ok = true;

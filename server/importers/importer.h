@@ -62,11 +62,15 @@ struct importer_options {
     uint32_t retry_first_ms; /* first pause after a passing fault, doubled; default 1,000 when 0 */
     uint32_t tries;          /* per page; default 8 when 0 */
     uint32_t timeout_ms;     /* per request; default 60,000 when 0 */
+    uint32_t
+        lock_wait_ms; /* how long to wait for another importer; one killed lets go after 12 s */
 
     void *context;
     void (*progress)(void *context, const struct importer_progress *progress); /* or NULL */
-    /* Waits; returns false when the program is stopping. */
+    /* Waits, 0 not at all; returns false when the program is stopping. Asked before every request. */
     bool (*pause)(void *context, uint64_t ms);
+    /* Whether the program is stopping: cuts a request that is under way. NULL: never. */
+    bool (*stopping)(void *context);
 };
 
 struct importer_result {

@@ -5,16 +5,26 @@
 #include "platform/fs.h"
 #include "server/importers/importer.h"
 
+/* Of the file itself where `path` is a link to it, as mounted secrets are. */
+static bool stat_target(const char *path, struct fs_stat *info, struct error *err)
+{
+    struct fs_file *file = fs_real.open(fs_real.disk, path, FS_READ, 0, err);
+    bool ok = file && fs_real.file_stat(fs_real.disk, file, info, err);
+    fs_real.close(fs_real.disk, file);
+    return ok;
+}
+
 bool importer_read_key(const char *path, struct importer_key *out, struct error *err)
 {
     static const char admin[] = "sk-ant-admin01-", enterprise[] = "sk-ant-api01-";
     struct buffer text = {.max_bytes = IMPORTER_KEY_BYTES - 1};
     struct fs_stat info;
     memset(out, 0, sizeof *out);
-    if (!fs_real.stat(fs_real.disk, path, &info, err) ||
-        !fs_read_file(&fs_real, path, &text, err)) {
+    if (!stat_target(path, &info, err) || !fs_read_file(&fs_real, path, &text, err)) {
         buffer_clear(&text);
-        return error_wrap(err, "cannot read the key file");
+        error_wrap(err, "cannot read the key file");
+        return error_remedy(err, "put the key into '%s', owned by the server's user, mode 0600",
+                            path);
     }
     size_t len = text.len;
     while (len > 0 && (text.data[len - 1] == '\n' || text.data[len - 1] == '\r'))

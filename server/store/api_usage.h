@@ -82,7 +82,7 @@ struct control_api_usage_kind {
     /* Forgets what is staged: the chain must start again. */
     bool (*chunk_drop)(struct control_store *store, const struct api_chunk *chunk,
                        struct error *err);
-    /* Replaces the chunk's days by what is staged. */
+    /* Replaces the chunk's days by what is staged, and forgets unfinished chunks it covers. */
     bool (*chunk_finish)(struct control_store *store, const struct api_chunk *chunk,
                          uint64_t now_ns, struct error *err);
 
@@ -91,6 +91,11 @@ struct control_api_usage_kind {
                   bool (*visit)(void *context, enum api_report report, uint64_t imported_ns,
                                 const struct api_usage *row),
                   void *context, struct error *err);
+
+    /* Each account id with the e-mail addresses it came with: by account, newest first. */
+    bool (*accounts)(struct control_store *store,
+                     bool (*visit)(void *context, const char *account_id, const char *email),
+                     void *context, struct error *err);
 
     bool (*state_get)(struct control_store *store, enum api_report report,
                       struct api_import_state *out, struct error *err);

@@ -194,6 +194,9 @@ typedef bool metric_sum_visit(void *context, const struct metric_sum *sum);
 /* The value of `key` among attributes; empty when it is not there. Values end at a comma. */
 struct bytes metric_attribute(struct bytes attributes, const char *key);
 
+/* Borrowed for the call; false: stop. */
+typedef bool account_visit(void *context, struct bytes account_id, struct bytes person);
+
 struct message_store_kind {
     const char *scheme; /* "sqlite" in "sqlite:/var/lib/…" */
 
@@ -233,6 +236,13 @@ struct message_store_kind {
     bool (*metric_sums)(struct message_store *store, const char *metric, const char *from_day,
                         const char *to_day, metric_sum_visit *visit, void *context,
                         struct error *err);
+
+    /*
+     * Who account ids belong to, learned from records that carried one with an e-mail: by
+     * account, then person. NULL: this kind does not learn.
+     */
+    bool (*accounts)(struct message_store *store, account_visit *visit, void *context,
+                     struct error *err);
 
     /* Deletes rows past their retention as of `now_ns`; says how many. */
     bool (*retain)(struct message_store *store, uint64_t now_ns, uint64_t *deleted,

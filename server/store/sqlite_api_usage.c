@@ -180,8 +180,8 @@ static bool chunk_finish(struct control_store *store, const struct api_chunk *ch
         /* A row of a day outside the question is the vendor's mistake: it must not double another chunk's. */
         "INSERT INTO api_usage(imported_ns," USAGE_COLUMNS ") SELECT ?4," USAGE_COLUMNS
         " FROM api_staged WHERE chunk=" THE_CHUNK " AND day>=?2 AND day<?3",
-        "DELETE FROM api_staged WHERE chunk=" THE_CHUNK,
-        "DELETE FROM api_chunk WHERE report=?1 AND from_day=?2 AND to_day=?3",
+        /* Others that overlap were killed under way, and what they hold is now old. */
+        "DELETE FROM api_chunk WHERE report=?1 AND from_day<?3 AND to_day>?2",
         "INSERT INTO api_import(report,attempt_ns,success_ns,rejected,error,drift,newest_day)"
         " VALUES(?1,?4,?4,0,'','',date(?3,'-1 day')) ON CONFLICT(report) DO UPDATE SET"
         " newest_day=max(newest_day,excluded.newest_day)",
@@ -297,6 +297,29 @@ static bool state_put(struct control_store *store, enum api_report report,
     return ok;
 }
 
+static bool visit_accounts(struct control_store *store,
+                           bool (*visit)(void *context, const char *account_id, const char *email),
+                           void *context, struct error *err)
+{
+    sqlite3_stmt *q =
+        control_begin(store,
+                      "SELECT account_id, email, max(day) FROM api_usage WHERE account_id<>'' AND"
+                      " email<>'' GROUP BY account_id, email ORDER BY 1, 3 DESC, 2",
+                      err);
+    bool row = true, ok = true;
+    if (!q)
+        return false;
+    while ((ok = sqlite_next(control_db(store), q, &row, err)) && row) {
+        char account[API_TEXT_BYTES], email[API_TEXT_BYTES];
+        control_text(q, 0, account, sizeof account);
+        control_text(q, 1, email, sizeof email);
+        if (!visit(context, account, email))
+            break;
+    }
+    control_end(store, q);
+    return ok;
+}
+
 static bool import_lock(struct control_store *store, const char *owner, uint64_t now_ns,
                         uint64_t until_ns, struct error *err)
 {
@@ -356,6 +379,7 @@ const struct control_api_usage_kind sqlite_api_usage_kind = {
     .chunk_drop = chunk_drop,
     .chunk_finish = chunk_finish,
     .visit = visit_usage,
+    .accounts = visit_accounts,
     .state_get = state_get,
     .state_put = state_put,
     .lock = import_lock,

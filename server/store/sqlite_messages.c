@@ -129,6 +129,7 @@ const struct message_store_kind sqlite_message_kind = {
     .aggregate = sqlite_aggregate,
     .usage = sqlite_usage_read,
     .metric_sums = sqlite_metric_sums,
+    .accounts = sqlite_accounts,
     .retain = sqlite_retain,
     .erase = sqlite_erase,
     .backup = sqlite_backup,

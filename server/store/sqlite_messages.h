@@ -107,6 +107,9 @@ bool person_settle(struct sqlite_messages *s, int64_t system, struct bytes *pers
                    enum message_person_rank *rank, struct bytes account_uuid,
                    struct bytes account_id, uint64_t time_ns, bool *erased, struct error *err);
 
+bool sqlite_accounts(struct message_store *store, account_visit *visit, void *context,
+                     struct error *err);
+
 /* ---- Rows, sqlite_rows.c ---- */
 
 extern const char SQLITE_ROW_COLUMNS[]; /* of `message m`, body last */

@@ -72,3 +72,24 @@ bool person_settle(struct sqlite_messages *s, int64_t system, struct bytes *pers
     }
     return s->tombstones == 0 || person->len == 0 || is_erased(s, *person, time_ns, erased, err);
 }
+
+bool sqlite_accounts(struct message_store *store, account_visit *visit, void *context,
+                     struct error *err)
+{
+    struct sqlite_messages *s = (struct sqlite_messages *)store;
+    struct reader *reader = reader_take(s, 0, err);
+    if (!reader)
+        return false;
+    sqlite3_stmt *q = sqlite_prepare(reader->db,
+                                     "SELECT a.value, p.value FROM account JOIN text a ON"
+                                     " a.id=account.account JOIN text p ON p.id=account.person"
+                                     " GROUP BY 1, 2 ORDER BY 1, 2",
+                                     err);
+    bool row = true, ok = q != NULL;
+    while (ok && (ok = sqlite_next(reader->db, q, &row, err)) && row)
+        if (!visit(context, sqlite_text_at(q, 0), sqlite_text_at(q, 1)))
+            break;
+    sqlite3_finalize(q);
+    reader_give(s, reader);
+    return ok;
+}

@@ -1,0 +1,295 @@
+"""The importers of the real server against a faithful fake of Anthropic's usage APIs."""
+import datetime
+import decimal
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from tests.system.support import programs  # noqa: E402
+from tests.system.support.fake_analytics import ADMIN_KEY, ENTERPRISE_KEY, MODELS, FakeAnalytics  # noqa: E402
+
+TODAY = datetime.datetime.now(datetime.timezone.utc).date()
+
+
+def day(ago):
+    return str(TODAY - datetime.timedelta(days=ago))
+
+
+class ImportTest(unittest.TestCase):
+    def setUp(self):
+        folder = programs.Folder()
+        self.folder = folder.__enter__()
+        self.addCleanup(folder.__exit__, None, None, None)
+        self.api = FakeAnalytics(people=3, today=day(0), newest=day(1))
+        self.addCleanup(self.api.close)
+        self.server = programs.Server(self.folder)
+        self.config = self.folder / "server.yaml"
+
+    def write_key(self, text, name="key", mode=0o600):
+        path = self.folder / name
+        path.write_text(text + "\n")
+        path.chmod(mode)
+        return path
+
+    def configure(self, admin=ADMIN_KEY, enterprise=None, beta="none", extra="", **keys):
+        lines = ["integrations:", f"  base_url: {self.api.url}", "  request_interval_ms: 0", "  retry_first_ms: 20",
+                 "  timeout_ms: 2000", f"  analytics_beta: {beta}"]
+        if admin:
+            lines.append(f"  admin_api: {{ key_file: {self.write_key(admin, 'admin-key', **keys)} }}")
+        if enterprise:
+            lines.append(f"  enterprise_api: {{ key_file: {self.write_key(enterprise, 'enterprise-key', **keys)} }}")
+        self.config.write_text("\n".join(lines) + "\n" + extra)
+        return self
+
+    def command(self, *words):
+        return [programs.SERVER, *words, "--data", self.server.data, "--config", self.config]
+
+    def run_import(self, *words, code=0):
+        done = subprocess.run(self.command("import", "run", "--json", *words), capture_output=True, text=True, timeout=120)
+        self.assertEqual(code, done.returncode, done.stderr)
+        return json.loads(done.stdout) if done.stdout else {}, done.stderr
+
+    def status(self, code=0):
+        done = subprocess.run(self.command("import", "status", "--json"), capture_output=True, text=True, timeout=30)
+        self.assertEqual(code, done.returncode, done.stderr)
+        reports = {}
+        for item in json.loads(done.stdout)["items"]:
+            reports[item["name"]] = item
+            reports.update({report["name"]: report for report in item["reports"]})
+        return reports
+
+    def serve(self):
+        """The server, running, with this test's configuration."""
+        self.server.program.command += ["--config", str(self.config)]
+        self.server.set_up()
+        self.server.start()
+        self.addCleanup(self.server.program.stop)
+        return self.server
+
+    def daily(self, first, last, **query):
+        rows = self.server.get("/api/v1/usage/daily", **{"from": first, "to": last, "groupBy": "person", **query})["rows"]
+        return {(row["day"], row["person"]): row for row in rows}
+
+    def expected(self, person, of):
+        """What usage/daily must say of a person's day: tokens and microcents."""
+        figures = [self.api.figures(person, of, model) for model in MODELS]
+        cents = sum(f["cents"] for f in figures)
+        return {"inputTokens": sum(f["input"] for f in figures), "outputTokens": sum(f["output"] for f in figures),
+                "cacheReadTokens": sum(f["cache_read"] for f in figures),
+                "cacheCreateTokens": sum(f["cache_creation"] for f in figures),
+                "costMicrocents": int((cents * 10000).to_integral_value(decimal.ROUND_HALF_UP))}
+
+    def asked(self, first=0):
+        """(path, day or start, page) of the requests from number `first` on."""
+        return [(path.rsplit("/", 1)[1], (query.get("starting_at") or query.get("date"))[0][:10], query.get("page", [""])[0])
+                for path, query, _ in self.api.requests[first:]]
+
+
+class Histories(ImportTest):
+    def test_a_year_for_many_people_in_one_command_and_again_changes_nothing(self):
+        self.api.people = [f"dev{number:04d}@example.com" for number in range(60)]
+        self.configure()
+        first = day(365)
+        done, progress = self.run_import("--from", first)
+        self.assertEqual(365, done["chunks"])
+        self.assertIn("chunk 200 of 365", progress)
+        before = self.status()["admin_claude_code"]
+        self.assertEqual((day(1), "green"), (before["newestDay"], before["state"]))
+        again, _ = self.run_import("--from", first)
+        self.assertEqual(done, again)
+        after = self.status()["admin_claude_code"]
+        self.assertEqual(before["rows"], after["rows"])
+        self.assertEqual(60 * 365 * 3, after["rows"])  # a row per model, and one for what is not per model
+
+    def test_every_report_of_an_enterprise_key_and_of_the_beta(self):
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY)
+        self.run_import("--from", day(40))
+        status = self.status()
+        for report in ("enterprise_users", "enterprise_usage", "enterprise_cost"):
+            self.assertEqual((day(1), "green"), (status[report]["newestDay"], status[report]["state"]), report)
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY, beta="enterprise_api")
+        self.run_import("--from", day(5), "--report", "analytics_cost")
+        self.assertEqual(3 * 5 * 2, self.status()["analytics_cost"]["rows"])
+
+
+class Interruptions(ImportTest):
+    def wait_for_requests(self, count):
+        programs.wait_until(lambda: len(self.api.requests) >= count, what=f"{count} requests")
+
+    def check_resumed(self, killed_at):
+        """The finished pages are not asked for again, and nothing is missing or double."""
+        self.run_import("--from", day(6), "--to", day(2))
+        asked = self.asked()
+        pages = asked[:killed_at], asked[killed_at:]
+        again = set(pages[0]) & set(pages[1])
+        self.assertLessEqual(len(again), 1, again)  # the page that was under way, at most
+        self.assertEqual(len(self.api.people) * 5 * 3, self.status()["admin_claude_code"]["rows"])
+
+    def start_slowly(self):
+        self.api.people = [f"dev{number:04d}@example.com" for number in range(9)]
+        self.api.page_limit = 2
+        self.configure()
+        for _ in range(25):
+            self.api.fault("slow", seconds=0.05)
+        program = programs.Program(self.command("import", "run", "--from", day(6), "--to", day(2)), self.folder / "import.log")
+        program.start()
+        self.wait_for_requests(8)
+        return program
+
+    def test_kill_in_the_middle_goes_on_at_the_page(self):
+        program = self.start_slowly()
+        program.kill()
+        time_left = len(self.api.requests)
+        self.check_resumed(time_left)
+
+    def test_sigterm_stops_cleanly_and_the_next_run_goes_on(self):
+        program = self.start_slowly()
+        self.assertEqual(1, program.stop(signal.SIGTERM))
+        self.assertIn("run it again", program.log.read_text())
+        self.check_resumed(len(self.api.requests))
+
+    def test_a_slow_answer_does_not_keep_it_from_stopping(self):
+        self.configure()
+        self.config.write_text(self.config.read_text().replace("timeout_ms: 2000", "timeout_ms: 60000"))
+        self.api.fault("slow", seconds=8)
+        program = programs.Program(self.command("import", "run", "--from", day(2)), self.folder / "import.log").start()
+        self.wait_for_requests(1)
+        begun = time.monotonic()
+        program.stop(signal.SIGTERM)
+        self.assertLess(time.monotonic() - begun, 5)
+
+
+class Faults(ImportTest):
+    def check_overcome(self, words, *faults, requests_more=1):
+        self.configure()
+        for kind, details in faults:
+            self.api.fault(kind, **details)
+        done, progress = self.run_import("--from", day(2))
+        self.assertIn(words, progress)
+        self.assertEqual(2 + requests_more, len(self.api.requests))
+        self.assertEqual((18, "green"), (self.status()["admin_claude_code"]["rows"], self.status()["admin_claude_code"]["state"]))
+
+    def test_429_waits_as_long_as_it_says(self):
+        begun = time.monotonic()
+        self.check_overcome("429: slow down", ("status", dict(status=429, message="slow down", retry_after=1)))
+        self.assertGreaterEqual(time.monotonic() - begun, 1)
+
+    def test_529_and_500_are_repeated(self):
+        self.check_overcome("529", ("status", dict(status=529)), ("status", dict(status=500)), requests_more=2)
+
+    def test_an_html_page_in_between_is_no_data(self):
+        self.check_overcome("waiting", ("html", dict(status=502)), ("html", dict(status=200)), requests_more=2)
+
+    def test_a_body_cut_off_leaves_nothing_behind(self):
+        self.check_overcome("not a page of admin_claude_code", ("truncated", {}))
+
+    def test_a_connection_cut_is_repeated(self):
+        self.check_overcome("waiting", ("reset", {}))
+
+    def test_a_slow_body_ends_at_the_timeout_and_is_repeated(self):
+        self.check_overcome("waiting", ("slow", dict(seconds=3)))
+
+    def test_410_begins_the_chain_again(self):
+        self.api.page_limit = 1
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY)
+        self.api.fault("slow", seconds=0)
+        self.api.fault("status", status=410, message="the cursor has expired")
+        self.run_import("--from", day(1), "--report", "enterprise_usage")
+        self.assertEqual(["", "page_1", ""], [page for _, _, page in self.asked()[:3]])
+        self.assertEqual(6, self.status()["enterprise_usage"]["rows"])
+
+    def test_a_day_not_there_yet_is_no_fault(self):
+        self.api.newest = day(3)
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY)
+        self.run_import("--from", day(5), "--report", "enterprise_users")
+        status = self.status()["enterprise_users"]
+        self.assertEqual((day(3), "green", None), (status["newestDay"], status["state"], status["error"]))
+
+    def test_one_report_that_fails_does_not_stop_the_others(self):
+        self.configure(admin=ADMIN_KEY, enterprise=ENTERPRISE_KEY)
+        self.api.fault("status", status=404, message="this plan has no such report")
+        _, told = self.run_import("--from", day(2), code=1)
+        self.assertIn("this plan has no such report", told)
+        status = self.status()
+        self.assertEqual("this plan has no such report", status["enterprise_users"]["error"].rsplit(": ", 1)[1])
+        self.assertEqual((18, "green"), (status["admin_claude_code"]["rows"], status["admin_claude_code"]["state"]))
+
+
+class Keys(ImportTest):
+    def test_a_refused_key_turns_red_with_the_apis_words_and_recovers_with_a_new_one(self):
+        self.configure(admin="sk-ant-admin01-revoked")
+        _, told = self.run_import("--from", day(2), code=1)
+        self.assertIn("invalid x-api-key", told)
+        self.assertIn("fix:", told)
+        self.assertNotIn("revoked", told)
+        status = self.status(code=1)["admin_api"]
+        self.assertEqual(("red", "credential_rejected"), (status["state"], status["code"]))
+        self.assertIn("invalid x-api-key", status["error"])
+        self.write_key(ADMIN_KEY, "admin-key")
+        self.run_import("--from", day(2))
+        self.assertEqual(("green", None), tuple(self.status()["admin_api"][k] for k in ("state", "error")))
+
+    def check_refused(self, words):
+        _, told = self.run_import("--from", day(2), code=1)
+        self.assertIn(words, told)
+        self.assertIn("fix:", told)
+        self.assertEqual([], self.api.requests)
+        self.assertEqual("red", self.status(code=1)["admin_api"]["state"])
+
+    def test_a_key_of_another_kind_is_not_sent(self):
+        self.configure(admin="sk-ant-api03-inference")
+        self.check_refused("holds no key for usage reports")
+        self.configure(admin=ENTERPRISE_KEY)
+        self.check_refused("is not an Admin key")
+
+    def test_a_key_that_others_can_read_is_not_sent(self):
+        self.configure(mode=0o644)
+        self.check_refused("others than its owner can read")
+
+    def test_a_key_file_that_is_missing_says_so(self):
+        self.configure()
+        (self.folder / "admin-key").unlink()
+        self.check_refused("cannot read the key file")
+
+    def test_the_key_is_sent_as_documented_and_printed_nowhere(self):
+        self.configure()
+        _, told = self.run_import("--from", day(2))
+        headers = self.api.requests[0][2]
+        self.assertEqual(ADMIN_KEY, headers["x-api-key"])
+        self.assertRegex(headers["User-Agent"], r"^claude-telemetry/\d+\.\d+\.\d+ \(.+\)$")
+        self.assertNotIn(ADMIN_KEY, told)
+        self.assertNotIn(ADMIN_KEY.encode(), b"".join(p.read_bytes() for p in self.server.data.rglob("*") if p.is_file()))
+
+
+class CommandLine(ImportTest):
+    def check_usage_error(self, words, *arguments):
+        done = subprocess.run(self.command("import", "run", *arguments), capture_output=True, text=True, timeout=30)
+        self.assertEqual((2, ""), (done.returncode, done.stdout))
+        self.assertIn(words, done.stderr)
+        self.assertIn("fix:", done.stderr)
+
+    def test_wrong_usage_is_2_and_says_what_to_do(self):
+        self.configure(admin=None)
+        self.check_usage_error("no integration is configured")
+        self.configure()
+        self.check_usage_error("no range of days", "--from", "yesterday")
+        self.check_usage_error("no range of days", "--from", "2026-02-30")
+        self.check_usage_error("no range of days", "--from", "2026-05-02", "--to", "2026-05-01")
+        self.check_usage_error("is no report", "--report", "messages")
+        self.check_usage_error("no configured integration reads", "--report", "enterprise_cost")
+        self.configure(beta="enterprise_api")
+        self.check_usage_error("there is no key file")
+        self.configure(extra="  api_keys: { ci: nobody }\n")
+        self.check_usage_error("is no e-mail address")
+
+
+if __name__ == "__main__":
+    unittest.main()
