@@ -1,5 +1,6 @@
 /* What Linux and macOS share. */
 #include "platform/platform.h"
+#include "platform/processes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,4 +70,9 @@ void platform_hostname(char *out, size_t size)
     if (gethostname(out, size) != 0)
         snprintf(out, size, "unknown");
     out[size - 1] = '\0';
+}
+
+uint32_t platform_own_uid(void)
+{
+    return (uint32_t)geteuid();
 }

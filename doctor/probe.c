@@ -1,0 +1,423 @@
+#include "doctor/probe.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "core/http/client.h"
+#include "core/http/date.h"
+#include "core/otlp/answer.h"
+#include "doctor/judge.h"
+#include "doctor/tls_probe.h"
+
+enum { CONNECT_MS = 4000, WHOLE_MS = 8000, MAX_HEADERS = 64, SLOW_MS = 1500 };
+
+/* One question that is asked once. */
+struct question {
+    pthread_mutex_t lock;
+    bool is_asked;
+    struct probe probe;
+};
+
+struct probes {
+    const struct scene *scene;
+    struct question destinations[AGENT_MAX_DESTINATIONS];
+    struct question relay, export, server;
+};
+
+static void question_init(struct question *q)
+{
+    pthread_mutex_init(&q->lock, NULL);
+}
+
+struct probes *probes_create(const struct scene *scene)
+{
+    struct probes *p = xcalloc(1, sizeof *p);
+    p->scene = scene;
+    for (size_t i = 0; i < AGENT_MAX_DESTINATIONS; i++)
+        question_init(&p->destinations[i]);
+    question_init(&p->relay);
+    question_init(&p->export);
+    question_init(&p->server);
+    return p;
+}
+
+void probes_destroy(struct probes *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < AGENT_MAX_DESTINATIONS; i++)
+        pthread_mutex_destroy(&p->destinations[i].lock);
+    pthread_mutex_destroy(&p->relay.lock);
+    pthread_mutex_destroy(&p->export.lock);
+    pthread_mutex_destroy(&p->server.lock);
+    free(p);
+}
+
+/* ---- What an answer means ---- */
+
+static void broken(struct probe *out, enum probe_stage stage, const char *fix, const char *seen,
+                   ...) PRINTF_LIKE(4, 5);
+static void broken(struct probe *out, enum probe_stage stage, const char *fix, const char *seen,
+                   ...)
+{
+    va_list args;
+    out->broken = stage;
+    snprintf(out->fix, sizeof out->fix, "%s", fix);
+    va_start(args, seen);
+    vsnprintf(out->seen, sizeof out->seen, seen, args);
+    va_end(args);
+}
+
+static void origin_of(const char *url, char host[256], char port[16])
+{
+    const char *at = strstr(url, "://");
+    at = at ? at + 3 : url;
+    size_t len = strcspn(at, "/?#");
+    const char *colon = NULL;
+    for (size_t i = 0; i < len; i++)
+        colon = at[i] == ':' ? at + i : at[i] == ']' ? NULL : colon;
+    size_t host_len = colon ? (size_t)(colon - at) : len;
+    snprintf(host, 256, "%.*s", (int)host_len, at);
+    if (colon)
+        snprintf(port, 16, "%.*s", (int)(at + len - colon - 1), colon + 1);
+    else
+        snprintf(port, 16, "%s", strncmp(url, "https:", 6) == 0 ? "443" : "80");
+}
+
+static void no_answer(const struct probe_call *call, const struct http_result *result,
+                      struct probe *out)
+{
+    char host[256], port[16], fix[600];
+    origin_of(call->url, host, port);
+    switch (result->stage) {
+    case HTTP_STAGE_RESOLVE:
+        snprintf(fix, sizeof fix,
+                 "correct the host name, or check this machine's DNS: getent hosts %s", host);
+        broken(out, PROBE_DNS, fix, "the name '%s' is not known: %s", host, result->error);
+        break;
+    case HTTP_STAGE_CONNECT:
+        snprintf(fix, sizeof fix,
+                 "start the receiver, or let port %s of '%s' through the firewall; behind a proxy "
+                 "set HTTPS_PROXY for the agent",
+                 port, host);
+        broken(out, PROBE_TCP, fix, "no connection to port %s of '%s': %s", port, host,
+               result->error);
+        break;
+    case HTTP_STAGE_TLS:
+        broken(out, PROBE_TLS, "", "%s", result->error);
+        tls_probe_explain(host, port, call->ca_file, out->seen, sizeof out->seen, out->fix,
+                          sizeof out->fix);
+        break;
+    default:
+        snprintf(fix, sizeof fix,
+                 "look at the receiver on port %s of '%s': it takes connections "
+                 "and does not answer them",
+                 port, host);
+        broken(out, PROBE_ACCEPTS, fix, "connected, but %s", result->error);
+    }
+}
+
+static bool is_web_page(const struct http_result *result)
+{
+    struct bytes type = http_result_header(result, "Content-Type");
+    struct bytes body = result->body;
+    while (body.len > 0 && strchr(" \t\r\n", body.data[0])) {
+        body.data++;
+        body.len--;
+    }
+    return bytes_starts_with(type, "text/html") || bytes_starts_with(body, "<");
+}
+
+static void judge_success(const struct probe_call *call, const struct http_result *result,
+                          struct probe *out)
+{
+    struct otlp_partial_success partial = {0};
+    struct bytes type = http_result_header(result, "Content-Type");
+    enum otlp_encoding encoding = OTLP_PROTOBUF;
+    if (is_web_page(result)) {
+        broken(out, PROBE_ACCEPTS,
+               "open the address in a browser: sign in to the network's portal, or correct the "
+               "endpoint",
+               "%d, but with a web page: a captive portal or another service answers",
+               result->status);
+        return;
+    }
+    (void)otlp_encoding_of(type, &encoding);
+    if (!call->is_get && otlp_read_response(encoding, result->body, &partial) &&
+        (partial.rejected > 0 || partial.message.len > 0)) {
+        broken(out, PROBE_ACCEPTS, "ask the receiver's operator what it rejects and why",
+               "%d, but it rejects records: %.*s", result->status,
+               (int)(partial.message.len > 300 ? 300 : partial.message.len),
+               (const char *)partial.message.data);
+        return;
+    }
+    out->broken = PROBE_DONE;
+    snprintf(out->seen, sizeof out->seen, "answered %d in %u ms", result->status,
+             (unsigned)result->duration_ms);
+}
+
+static void judge_answer(const struct probe_call *call, const struct http_result *result,
+                         struct probe *out)
+{
+    enum otlp_encoding encoding = OTLP_PROTOBUF;
+    struct bytes type = http_result_header(result, "Content-Type"), said = {0};
+    struct bytes location = http_result_header(result, "Location");
+    char text[240];
+    if (otlp_encoding_of(type, &encoding))
+        said = otlp_read_status_message(encoding, result->body);
+    snprintf(text, sizeof text, "%s%.*s", said.len > 0 ? ": " : "",
+             (int)(said.len > 200 ? 200 : said.len), said.len > 0 ? (const char *)said.data : "");
+
+    if (result->status == 401 || result->status == 403)
+        broken(out, PROBE_AUTH, "", "answered %d: the credential is missing, wrong or revoked%s",
+               result->status, text);
+    else if (result->status == 407)
+        broken(out, PROBE_TCP, "set the proxy's user and password in HTTPS_PROXY",
+               "the proxy wants a password (407)");
+    else if (result->status >= 300 && result->status < 400)
+        broken(out, PROBE_ACCEPTS, "set the endpoint to the address it names",
+               "answered %d, a redirect to '%.*s', which no client follows", result->status,
+               (int)(location.len > 200 ? 200 : location.len), (const char *)location.data);
+    else if (result->status == 404 || result->status == 405)
+        broken(out, PROBE_ACCEPTS,
+               "correct the endpoint's path: for OTLP/HTTP it ends in /v1/logs, /v1/metrics and "
+               "/v1/traces",
+               "answered %d: there is no OTLP receiver at this path%s", result->status, text);
+    else if (result->status == 429 || result->status >= 500)
+        broken(out, PROBE_ACCEPTS, "look at the receiver's own health and limits",
+               "answered %d: it takes nothing now%s", result->status, text);
+    else if (result->status < 200 || result->status >= 300)
+        broken(out, PROBE_ACCEPTS, "ask the receiver's operator why it refuses an empty export",
+               "answered %d%s", result->status, text);
+    else
+        judge_success(call, result, out);
+}
+
+void probe_perform(const struct probe_call *call, const struct clock *clock, struct probe *out)
+{
+    struct buffer body = {.max_bytes = MIB}, headers = {.max_bytes = 64 * KIB};
+    struct http_result result;
+    struct http_call request = {.method = call->is_get ? "GET" : "POST",
+                                .url = call->url,
+                                .headers = call->headers,
+                                .body = bytes_of(call->body),
+                                .ca_file = call->ca_file,
+                                .proxy = call->proxy,
+                                .timeout_ms = WHOLE_MS,
+                                .connect_timeout_ms = CONNECT_MS};
+    snprintf(out->url, sizeof out->url, "%s", call->url);
+    out->is_tls = strncmp(call->url, "https:", 6) == 0;
+    http_client_perform(&request, &result, &body, &headers);
+    out->duration_ms = result.duration_ms;
+    out->status = result.status;
+    if (result.stage == HTTP_STAGE_DONE) {
+        uint64_t said = 0, now = clock_wall_ns(clock);
+        out->has_time = http_date_parse(http_result_header(&result, "Date"), &said);
+        if (out->has_time)
+            out->skew_s = (int64_t)said - (int64_t)(now / NS_PER_S);
+        judge_answer(call, &result, out);
+    } else {
+        no_answer(call, &result, out);
+    }
+    buffer_clear(&body);
+    buffer_clear(&headers);
+}
+
+/* ---- Whom to ask ---- */
+
+/* The header lines of a destination, credentials filled in; each is the caller's. */
+static bool make_headers(const struct scene *scene, const struct config *destination,
+                         char *lines[MAX_HEADERS + 2], struct error *err)
+{
+    size_t count = config_map_count(destination, "headers"), n = 0;
+    lines[n++] = xstrdup("Content-Type: application/x-protobuf");
+    for (size_t i = 0; i < count && i < MAX_HEADERS; i++) {
+        const char *text, *name = config_map_at(destination, "headers", i, &text);
+        struct buffer value = {.max_bytes = 16 * KIB};
+        struct relay_person person = {0};
+        const struct local_users *users = accounts_users(scene->accounts);
+        for (size_t u = 0; u < users->count && !person.email[0]; u++)
+            if (users->list[u].email) {
+                snprintf(person.email, sizeof person.email, "%s", users->list[u].email);
+                snprintf(person.local_user, sizeof person.local_user, "%s", users->list[u].name);
+            }
+        bool ok = accounts_expand(scene->accounts, text, &person, &value, err);
+        if (ok)
+            lines[n++] = xasprintf("%s: %s", name, buffer_text(&value));
+        buffer_clear(&value);
+        if (!ok)
+            return error_wrap(err, "header %s", name);
+    }
+    return true;
+}
+
+static void wipe(char *lines[MAX_HEADERS + 2])
+{
+    for (size_t i = 0; i < MAX_HEADERS + 2 && lines[i]; i++)
+        free(lines[i]);
+}
+
+static bool destination_url(const struct scene *scene, const struct config *destination, char *url,
+                            size_t size, struct error *err)
+{
+    struct buffer template = {.max_bytes = 8 * KIB}, text = {.max_bytes = 8 * KIB};
+    bool found = false;
+    for (size_t i = 0; i < 3 && !found; i++) {
+        buffer_reset(&template);
+        found = agent_destination_url(destination, judge_signals[i], &template) &&
+                buffer_text(&template);
+    }
+    bool ok = found ? accounts_expand(scene->accounts, buffer_text(&template), NULL, &text, err)
+                    : error_set(err, FAIL_INVALID, "it takes no signal");
+    if (ok)
+        snprintf(url, size, "%s", buffer_text(&text));
+    buffer_clear(&template);
+    buffer_clear(&text);
+    return ok;
+}
+
+static void ask_destination(const struct scene *scene, size_t index, struct probe *out)
+{
+    const struct config *d = config_section_at(scene->config->values, "destinations", index);
+    char *lines[MAX_HEADERS + 2] = {0};
+    struct error err = {0};
+    struct probe_call call = {.url = out->url,
+                              .headers = (const char *const *)lines,
+                              .ca_file = config_text(d, "ca_file"),
+                              .proxy = config_text(d, "proxy")};
+    char url[600];
+    if (!scene->accounts || !destination_url(scene, d, url, sizeof url, &err)) {
+        broken(out, PROBE_CREDENTIAL, err.remedy, "%s", err.cause);
+        return;
+    }
+    bool shown = make_headers(scene, d, lines, &err);
+    if (!shown) { /* still worth asking how far one gets */
+        wipe(lines);
+        memset(lines, 0, sizeof lines);
+        lines[0] = xstrdup("Content-Type: application/x-protobuf");
+    }
+    call.url = url;
+    probe_perform(&call, scene->clock, out);
+    if (!shown && out->broken >= PROBE_AUTH) {
+        broken(out, PROBE_CREDENTIAL, err.remedy, "%s", err.cause);
+        if (err.kind == FAIL_DENIED)
+            snprintf(out->fix, sizeof out->fix, "run the doctor with sudo");
+    }
+    wipe(lines);
+}
+
+static void ask_relay(const struct scene *scene, struct probe *out)
+{
+    char url[80];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/healthz", scene_relay_port(scene));
+    struct probe_call call = {.url = url, .is_get = true};
+    probe_perform(&call, scene->clock, out);
+}
+
+/* The header that Claude Code would show the relay: of the first person whose settings name one. */
+static const char *relay_token(const struct scene *scene)
+{
+    for (size_t i = 0; i < scene->view_count; i++) {
+        const char *headers = view_value(scene->views[i], "OTEL_EXPORTER_OTLP_HEADERS");
+        const char *token = headers ? strstr(headers, "X-Relay-Token=") : NULL;
+        if (token)
+            return token + strlen("X-Relay-Token=");
+    }
+    return NULL;
+}
+
+static void ask_export(const struct scene *scene, struct probe *out)
+{
+    char url[80], header[200];
+    const char *token = relay_token(scene);
+    const char *lines[] = {"Content-Type: application/x-protobuf", NULL, NULL};
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/logs", scene_relay_port(scene));
+    if (token) {
+        snprintf(header, sizeof header, "X-Relay-Token: %.*s", (int)strcspn(token, ","), token);
+        lines[1] = header;
+    }
+    struct probe_call call = {.url = url, .headers = lines};
+    probe_perform(&call, scene->clock, out);
+    if (out->broken == PROBE_DONE && out->duration_ms > SLOW_MS)
+        broken(out, PROBE_ACCEPTS, "look at the disk that holds the spool: iostat -x 1 5",
+               "it took %u ms to answer; Claude Code waits 2 s in all at its end and loses what "
+               "is not taken by then",
+               (unsigned)out->duration_ms);
+}
+
+static void ask_server(const struct scene *scene, struct probe *out)
+{
+    char *url = agent_server_url(scene->config->values, "/healthz");
+    struct probe_call call = {.url = url,
+                              .is_get = true,
+                              .ca_file = config_text(scene->config->values, "server.ca_file")};
+    probe_perform(&call, scene->clock, out);
+    free(url);
+}
+
+/* Asks once; everybody else waits for the answer. */
+static const struct probe *once(struct question *q, const struct scene *scene,
+                                void (*ask)(const struct scene *scene, struct probe *out))
+{
+    pthread_mutex_lock(&q->lock);
+    if (!q->is_asked)
+        ask(scene, &q->probe);
+    q->is_asked = true;
+    pthread_mutex_unlock(&q->lock);
+    return &q->probe;
+}
+
+const struct probe *probe_destination(struct probes *p, size_t index)
+{
+    struct question *q = &p->destinations[index];
+    pthread_mutex_lock(&q->lock);
+    if (!q->is_asked)
+        ask_destination(p->scene, index, &q->probe);
+    q->is_asked = true;
+    pthread_mutex_unlock(&q->lock);
+    return &q->probe;
+}
+
+const struct probe *probe_relay(struct probes *p)
+{
+    return once(&p->relay, p->scene, ask_relay);
+}
+
+const struct probe *probe_export(struct probes *p)
+{
+    return once(&p->export, p->scene, ask_export);
+}
+
+const struct probe *probe_server(struct probes *p)
+{
+    return once(&p->server, p->scene, ask_server);
+}
+
+/* ---- Telling ---- */
+
+void probe_tell(const struct probe *probe, enum probe_stage stage, const char *name,
+                struct finding *f)
+{
+    static const char *const words[] = {[PROBE_CREDENTIAL] = "credential",
+                                        [PROBE_DNS] = "dns",
+                                        [PROBE_TCP] = "tcp",
+                                        [PROBE_TLS] = "tls",
+                                        [PROBE_AUTH] = "auth",
+                                        [PROBE_ACCEPTS] = "accepts",
+                                        [PROBE_DONE] = ""};
+    if (stage == PROBE_TLS && !probe->is_tls && probe->broken > PROBE_TCP)
+        finding_add(f, CHECK_SKIP, NULL, "'%s' is plain HTTP", probe->url);
+    else if (probe->broken == PROBE_CREDENTIAL && stage >= PROBE_AUTH)
+        finding_add(f, CHECK_SKIP, NULL, "the credential could not be read: %s", probe->seen);
+    else if (probe->broken == stage)
+        finding_add(f, CHECK_FAIL, probe->fix, "'%s': %s", probe->url, probe->seen);
+    else if (probe->broken != PROBE_CREDENTIAL && probe->broken < stage)
+        finding_add(f, CHECK_SKIP, NULL, "not reached: see %s.%s", name, words[probe->broken]);
+    else
+        finding_add(f, CHECK_OK, NULL, "'%s': %s", probe->url,
+                    probe->broken == PROBE_DONE ? probe->seen : "fine up to here");
+}

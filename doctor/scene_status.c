@@ -1,0 +1,98 @@
+#include "doctor/scene_status.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/status_file.h"
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static void copy_text(const cJSON *object, const char *name, char *out, size_t size)
+{
+    const char *text = cJSON_GetStringValue(member(object, name));
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+static uint64_t number(const cJSON *object, const char *name)
+{
+    const cJSON *value = member(object, name);
+    return cJSON_IsNumber(value) && value->valuedouble > 0 ? (uint64_t)value->valuedouble : 0;
+}
+
+static uint64_t time_ns(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(member(object, name));
+    struct tm tm = {0};
+    if (!text || sscanf(text, "%d-%d-%dT%d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+                        &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+        return 0;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    time_t seconds = timegm(&tm);
+    return seconds > 0 ? (uint64_t)seconds * NS_PER_S : 0;
+}
+
+static void read_destinations(const cJSON *list, struct scene_status *out)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (out->destination_count == AGENT_MAX_DESTINATIONS)
+            return;
+        struct scene_destination *d = &out->destinations[out->destination_count++];
+        copy_text(item, "name", d->name, sizeof d->name);
+        copy_text(item, "state", d->state, sizeof d->state);
+        copy_text(item, "last_error", d->last_error, sizeof d->last_error);
+        d->backlog_records = number(item, "backlog_records");
+        d->set_aside_records = number(item, "set_aside_records");
+        d->quarantined_records_total = number(item, "quarantined_records_total");
+        d->rejected_records_total = number(item, "rejected_records_total");
+    }
+}
+
+static void read_members(const cJSON *status, struct scene_status *out)
+{
+    const cJSON *relay = member(status, "relay"), *server = member(status, "server");
+    const cJSON *config = member(status, "config"), *spool = member(status, "spool");
+    const cJSON *components = member(member(status, "health"), "components");
+    uint64_t port = number(relay, "port");
+    char enrollment[24];
+    out->port = port <= 65535 ? (uint16_t)port : 0;
+    out->updated_ns = time_ns(status, "updated_at");
+    copy_text(config, "error_message", out->config_error, sizeof out->config_error);
+    out->spool_bytes = number(spool, "bytes");
+    out->oldest_age_s = number(spool, "oldest_age_seconds");
+    out->evicted_total = number(spool, "evicted_total");
+    copy_text(member(components, "relay"), "last_error", out->relay_error, sizeof out->relay_error);
+    copy_text(member(components, "enrollment"), "status", enrollment, sizeof enrollment);
+    out->is_enrolled = strcmp(enrollment, "enrolled") == 0;
+    copy_text(server, "last_error", out->server_error, sizeof out->server_error);
+    out->heartbeat_interval_s = number(server, "heartbeat_interval_seconds");
+    read_destinations(member(status, "destinations"), out);
+}
+
+void scene_read_status(const char *run_dir, const struct fs *fs, struct scene_status *out)
+{
+    struct buffer text = {0};
+    struct error err = {0};
+    *out = (struct scene_status){0};
+    if (!status_file_read(run_dir, fs, &text, &err)) {
+        if (err.kind != FAIL_NOT_FOUND)
+            snprintf(out->problem, sizeof out->problem, "%.230s", err.cause);
+    } else {
+        cJSON *status = cJSON_ParseWithLength((const char *)text.data, text.len);
+        out->is_there = cJSON_IsObject(status);
+        if (out->is_there)
+            read_members(status, out);
+        else
+            snprintf(out->problem, sizeof out->problem, "the status file is no JSON object");
+        cJSON_Delete(status);
+    }
+    buffer_clear(&text);
+}
