@@ -103,8 +103,14 @@ const char *judge_fix_set(const struct scene *scene, const struct settings_view 
 {
     char place[VIEW_PLACE_BYTES], command[SCENE_COMMAND_BYTES];
     bool ours = !entry || entry->document->is_ours;
-    if (entry && entry->document->layer == VIEW_SHELL)
-        return judge_fix_remove(entry, out);
+    if (entry && entry->document->layer == VIEW_SHELL) {
+        judge_fix_remove(entry, out);
+        size_t used = strlen(out);
+        if (scene_agent_writes(scene)) /* what the policy names, no shell can bend */
+            snprintf(out + used, JUDGE_TEXT_BYTES - used, "\nrun: %s",
+                     scene_command(scene, "apply", command));
+        return out;
+    }
     if (entry && !ours && entry->document->is_dropin)
         snprintf(out, JUDGE_TEXT_BYTES, "in %s set %s to \"%s\"", view_place(entry, place), name,
                  value);

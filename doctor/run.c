@@ -27,6 +27,8 @@ struct job {
     const struct scene *scene;
     const struct check *check;
     struct check_target target;
+    pthread_t thread;
+    bool has_thread;
     char id[CHECK_ID_BYTES];
     bool is_done, is_late; /* under the lock */
     struct finding finding;
@@ -166,17 +168,13 @@ static void *work(void *context)
 
 static void start(struct job *job, struct board *board)
 {
-    pthread_t thread;
-    pthread_attr_t attributes;
     job->board = board;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_mutex_lock(&board->lock);
     board->holders++;
     pthread_mutex_unlock(&board->lock);
-    if (pthread_create(&thread, &attributes, work, job) != 0)
+    job->has_thread = pthread_create(&job->thread, NULL, work, job) == 0;
+    if (!job->has_thread)
         work(job); /* no thread to be had: then one after the other */
-    pthread_attr_destroy(&attributes);
 }
 
 static void await(struct board *board, size_t count, uint32_t limit_ms, run_progress *progress,
@@ -198,6 +196,7 @@ static void await(struct board *board, size_t count, uint32_t limit_ms, run_prog
     }
 }
 
+/* Under the lock: takes over what is done, and leaves the threads of the rest to themselves. */
 static void collect(struct job_list *list, uint32_t limit_ms, struct run *out)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -208,15 +207,27 @@ static void collect(struct job_list *list, uint32_t limit_ms, struct run *out)
         if (job->is_done) {
             result->finding = job->finding;
             result->duration_ms = job->duration_ms;
-            free(job);
         } else {
             job->is_late = true;
+            pthread_detach(job->thread);
+            list->jobs[i] = NULL;
             out->is_complete = false;
             result->duration_ms = limit_ms;
             finding_add(&result->finding, CHECK_SKIP, NULL, "not answered within %u s",
                         limit_ms / 1000);
         }
     }
+}
+
+/* What libraries keep for a thread is gone once it has been joined. */
+static void finish(struct job_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->jobs[i] && list->jobs[i]->has_thread)
+            pthread_join(list->jobs[i]->thread, NULL);
+        free(list->jobs[i]);
+    }
+    free(list->jobs);
 }
 
 bool run_checks(const struct scene *scene, const char *only, run_progress *progress, void *context,
@@ -247,7 +258,7 @@ bool run_checks(const struct scene *scene, const char *only, run_progress *progr
     await(board, list.count, limit_ms, progress, context);
     collect(&list, limit_ms, out);
     leave(board);
-    free(list.jobs);
+    finish(&list);
     return true;
 }
 

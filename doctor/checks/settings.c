@@ -177,6 +177,7 @@ static void check_managed_missing(const struct scene *scene, const struct check_
             continue;
         }
         bool sound = judge_is_sound(scene, view);
+        snprintf(fix, sizeof fix, "run: %s", scene_command(scene, "apply", command));
         if (judge_has_telemetry(view) && (none_wanted || !scene_has_agent(scene) || sound)) {
             finding_add(f, none_wanted || !scene_has_agent(scene) ? CHECK_OK : CHECK_WARN,
                         sound && scene_agent_writes(scene) ? scene_command(scene, "apply", command)
@@ -185,9 +186,7 @@ static void check_managed_missing(const struct scene *scene, const struct check_
             continue;
         }
         describe_missing(scene, view, text);
-        if (scene_agent_writes(scene))
-            snprintf(fix, sizeof fix, "run: %s", scene_command(scene, "apply", command));
-        else
+        if (!scene_agent_writes(scene))
             snprintf(fix, sizeof fix,
                      "install claude-telemetry-agent and run: %s; or put the telemetry variables "
                      "into '%s/managed-settings.json'",
@@ -292,7 +291,7 @@ static void check_dropin_ignored(const struct scene *scene, const struct check_t
             const struct settings_view *view = scene->views[v];
             const struct view_document *d = view->documents[i];
             any = any || d->is_dropin;
-            if (!d->is_unread || d->is_unreadable)
+            if (!d->is_unread || d->is_unreadable || judge_is_sound(scene, view))
                 continue;
             if (d->is_ours && scene_agent_writes(scene))
                 snprintf(fix, sizeof fix, "run: %s", scene_command(scene, "apply", command));
@@ -301,13 +300,13 @@ static void check_dropin_ignored(const struct scene *scene, const struct check_t
                          "move the content of '%s' into '%s/managed-settings.json', or update "
                          "Claude Code: claude update",
                          d->path, scene->managed_dir);
-            finding_add(f, judge_is_sound(scene, view) ? CHECK_WARN : CHECK_FAIL, fix,
+            finding_add(f, CHECK_FAIL, fix,
                         "Claude Code %s does not read '%s': versions before 2.1.83 know no "
                         "managed-settings.d",
                         judge_version(view, version), d->path);
         }
     if (any)
-        finding_add(f, CHECK_OK, NULL, "every installed version reads drop-ins");
+        finding_add(f, CHECK_OK, NULL, "what the installed version reads is enough");
     else
         finding_add(f, CHECK_SKIP, NULL, "there are no drop-ins");
 }

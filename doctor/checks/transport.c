@@ -465,7 +465,8 @@ static void ask_certificates(const struct scene *scene, const struct settings_vi
     if (extra && extra->value) {
         char *path = platform_under_root(scene->root, extra->value);
         if (!scene->fs->stat(scene->fs->disk, path, &stat, &ignored)) {
-            snprintf(w.fix, sizeof w.fix, "put the certificates into '%s', or correct %s",
+            snprintf(w.fix, sizeof w.fix,
+                     "put the certificates into '%s', or correct NODE_EXTRA_CA_CERTS in %s",
                      extra->value, view_place(extra, w.place));
             finding_add(f, CHECK_FAIL, w.fix,
                         "%sNODE_EXTRA_CA_CERTS in %s names '%s', which cannot be read", w.whose,
