@@ -54,7 +54,7 @@ static int inflate_some(z_stream *z, size_t *left, struct buffer *out, bool *ove
     Bytef spill;
     bool full = out->len >= out->max_bytes;
     size_t room = 1;
-    z->next_out = &spill;
+    z->next_out = &spill; // cppcheck-suppress autoVariables ; set anew by every call
     if (!full) {
         if (out->len == out->capacity && !buffer_reserve(out, 1))
             return Z_MEM_ERROR;

@@ -284,9 +284,8 @@ static void read_answer(sqlite3_stmt *q, const struct aggregate_query *query,
     for (size_t i = 0; i < query->group_count; i++, column++) {
         bool absent = sqlite3_column_type(q, column) == SQLITE_NULL;
         const char *text = (const char *)sqlite3_column_text(q, column);
-        a->groups[i] = absent
-                           ? (struct bytes){0}
-                           : bytes_make(text ? text : "", (size_t)sqlite3_column_bytes(q, column));
+        size_t len = (size_t)sqlite3_column_bytes(q, column);
+        a->groups[i] = absent ? bytes_make(NULL, 0) : bytes_make(text ? text : "", len);
     }
     for (size_t i = 0; i < query->metric_count; i++, column++) {
         int type = sqlite3_column_type(q, column);
