@@ -10,7 +10,7 @@ for preset in asan tsan; do
   cmake --preset "$preset" >/dev/null
   cmake --build --preset "$preset"
 done
-cmake --preset release >/dev/null
+cmake --preset release -DCT_WERROR=ON >/dev/null
 cmake --build --preset release
 
 ctest --preset asan -LE system --no-tests=error -j2

@@ -103,7 +103,7 @@ int command_import_run(const struct options *o, const struct settings *s)
     struct error err = {0};
     struct importer_result result = {0};
     struct watch watch = {0};
-    unsigned reports;
+    unsigned reports = 0;
     if (!check_arguments(o, s, &reports, &err))
         return command_fail(&err);
     struct control_store *store = command_open_control(s, &err);

@@ -87,6 +87,37 @@ class RealClaudeCode(unittest.TestCase):
         rows = self.generations(4)
         self.assertEqual(len({(row["model"], row["costMicrocents"]) for row in rows}), 2)
 
+    def test_settings_as_other_vendors_document_them_work_against_the_server(self):
+        bearer = {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA": "1",
+                  "OTEL_LOGS_EXPORTER": "otlp", "OTEL_TRACES_EXPORTER": "otlp",
+                  "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+                  "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": self.server.url + "/api/v1/otlp/v1/logs",
+                  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": self.server.url + "/api/v1/otlp/v1/traces",
+                  "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer {self.server.token}",
+                  "OTEL_RESOURCE_ATTRIBUTES": "service.name=claude-code,user.name=bob"}
+        run = run_prompt(self.claude, self.folder / "home", self.api, bearer)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        rows = self.generations(2)
+        self.assertEqual({row["metadata"]["user.name"] for row in rows}, {"bob"})
+        grouped = self.server.get("/api/v1/messages/aggregate", type="ai.generation", groupBy="metadata.user.name",
+                                  metric="sum(costMicrocents)", **{"from": "2026-05-01"})
+        self.assertEqual([row["metadata.user.name"] for row in grouped["rows"]], ["bob"])
+
+        metrics_only = {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp",
+                        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT": self.server.url,
+                        "OTEL_EXPORTER_OTLP_HEADERS": f"X-Span-Token={self.server.token}",
+                        "OTEL_RESOURCE_ATTRIBUTES": "work_email=carol@example.com"}
+        run = run_prompt(self.claude, self.folder / "home", self.api, metrics_only)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        day = rows[0]["time"][:10]
+
+        def carol():
+            items = self.server.get("/api/v1/usage/daily", **{"from": day, "to": day}, groupBy="person")["items"]
+            return [item for item in items if item["person"] == "carol@example.com"]
+        usage = programs.wait_until(carol, what="usage from metrics alone")
+        self.assertEqual((usage[0]["inputTokens"], usage[0]["outputTokens"]), (150, 57))
+        self.assertGreater(usage[0]["costMicrocents"], 0)
+
     def test_an_outage_of_the_server_loses_and_doubles_nothing(self):
         self.server.program.kill()
         self.prompt()
