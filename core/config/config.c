@@ -88,16 +88,24 @@ static bool is_group(const struct config_table *table, const char *path)
     return false;
 }
 
-static const char *nearest_key(const struct config_table *table, const char *path)
+/* The key, or the group of keys, that is spelled most like `path`. */
+static const char *nearest_key(const struct config_table *table, const char *path,
+                               char best[PATH_BYTES])
 {
-    const char *best = "";
     size_t least = SIZE_MAX;
+    best[0] = '\0';
     for (size_t i = 0; i < table->count; i++) {
-        size_t distance = config_path_distance(path, table->keys[i].path);
-        if (distance >= least)
-            continue;
-        least = distance;
-        best = table->keys[i].path;
+        const char *key = table->keys[i].path;
+        for (const char *end = key; end; end = *end ? strchr(end + 1, '.') : NULL) {
+            char candidate[PATH_BYTES];
+            size_t len = end == key ? strlen(key) : (size_t)(end - key);
+            snprintf(candidate, sizeof candidate, "%.*s", (int)len, key);
+            size_t distance = config_path_distance(path, candidate);
+            if (distance >= least)
+                continue;
+            least = distance;
+            memcpy(best, candidate, sizeof candidate);
+        }
     }
     return best;
 }
@@ -131,9 +139,12 @@ static const char *kind_words(const struct config_node *node)
 static bool must_be(struct error *err, const char *path, const char *what,
                     const struct config_node *node)
 {
+    bool is_quoted = node->kind == CONFIG_NODE_TEXT && !node->is_plain;
     if (node->kind == CONFIG_NODE_TEXT)
-        return error_set(err, FAIL_INVALID, "'%s' must be %s, not '%.60s'", path, what, node->text);
-    return error_set(err, FAIL_INVALID, "'%s' must be %s, not %s", path, what, kind_words(node));
+        error_set(err, FAIL_INVALID, "'%s' must be %s, not '%.60s'", path, what, node->text);
+    else
+        error_set(err, FAIL_INVALID, "'%s' must be %s, not %s", path, what, kind_words(node));
+    return error_remedy(err, "write %s%s", what, is_quoted ? ", without quotes" : "");
 }
 
 static bool check_integer(const struct config_key *key, const struct config_node *node,
@@ -193,8 +204,10 @@ static bool check_text(const struct check *c, const struct config_key *key,
     if (has_variables && !config_template_check(node->text, c->config->table->variables, err))
         return error_wrap(err, "'%s'", path);
     /* A text with a variable in it has its final form only when it is used. */
-    if (key->check && !config_template_uses(node->text, NULL) && !key->check(node->text, err))
+    if (key->check && !config_template_uses(node->text, NULL) && !key->check(node->text, err)) {
+        error_remedy(err, "correct '%s'; docs/configuration.md shows what it looks like", path);
         return error_wrap(err, "'%s'", path);
+    }
     return true;
 }
 
@@ -279,9 +292,11 @@ static bool check_value(const struct check *c, size_t index, const struct config
     struct value *value = &c->config->values[index];
     struct value found = {.node = node, .layer = c->layer};
 
-    if (value->node && value->layer == c->layer)
-        return error_set(err, FAIL_INVALID, "key '%s' is already on line %u", key->path,
-                         value->node->line);
+    if (value->node && value->layer == c->layer) {
+        error_set(err, FAIL_INVALID, "key '%s' is already on line %u", key->path,
+                  value->node->line);
+        return error_remedy(err, "keep one of the two");
+    }
     if (counts_as_unset(node))
         return true;
 
@@ -348,7 +363,8 @@ static void check_entry(const struct check *c, const struct config_node *node, c
         }
         return;
     }
-    const char *nearest = nearest_key(table, path);
+    char best[PATH_BYTES];
+    const char *nearest = nearest_key(table, path, best);
     error_set(&err, FAIL_INVALID, "unknown key '%.120s', nearest valid key is '%s'", path, nearest);
     error_remedy(&err, "write '%s' or remove it; docs/configuration.md lists every key", nearest);
     add_problem(c, node, &err);

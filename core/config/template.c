@@ -52,10 +52,12 @@ static bool check_file(const char *path, struct error *err)
 {
     bool has_drive = isalpha((unsigned char)path[0]) && path[1] == ':';
     if (path[0] != '/' && !has_drive)
-        return error_set(err, FAIL_INVALID, "'${file:%s}' needs an absolute path", path);
-    if (strstr(path, "/../") || strstr(path, "\\..\\"))
-        return error_set(err, FAIL_INVALID, "'${file:%s}' must not contain '..'", path);
-    return true;
+        error_set(err, FAIL_INVALID, "'${file:%s}' needs an absolute path", path);
+    else if (strstr(path, "/../") || strstr(path, "\\..\\"))
+        error_set(err, FAIL_INVALID, "'${file:%s}' must not contain '..'", path);
+    else
+        return true;
+    return error_remedy(err, "write the file's whole path");
 }
 
 static bool check_variable(const char *name, const char *const *names, struct error *err)

@@ -148,7 +148,8 @@ static const struct {
 } broken[] = {
     {"relay:\n  listne: x\n",
      {"'a.yaml' line 2", "'relay.listne'", "nearest valid key is 'relay.listen'"}},
-    {"releay:\n  listen: x\n", {"line 1", "unknown key 'releay'", "'relay."}},
+    {"releay:\n  listen: x\n", {"line 1", "unknown key 'releay'", "is 'relay'"}},
+    {"relay: {spol: {max_mib: 20}}\n", {"'relay.spol'", "is 'relay.spool'"}},
     {"relay:\n  max_mb: 5\n", {"line 2", "'relay.max_mb'", "'relay.spool.max_mib'"}},
     {"listen: x\n", {"line 1", "'listen'", "'relay.listen'"}},
     {"MODE: relay\n", {"line 1", "'MODE'", "nearest valid key"}},
@@ -200,6 +201,7 @@ START_TEST(a_broken_value_is_named_with_file_line_key_and_what_is_valid)
     ck_assert_uint_eq(problems.count, 1);
     const struct error *problem = &problems.items[0];
     ck_assert_int_eq(problem->kind, FAIL_INVALID);
+    ck_assert_msg(problem->remedy[0] != '\0', "no fix: %s", problem->cause);
     ck_assert_msg(strncmp(problem->cause, "'a.yaml'", 8) == 0, "%s", problem->cause);
     for (size_t i = 0; i < 4 && broken[_i].parts[i]; i++)
         ck_assert_msg(strstr(problem->cause, broken[_i].parts[i]), "'%s' lacks \"%s\"",
