@@ -115,8 +115,10 @@ static bool read_number(const char *text, const char *option, long max, long *ou
 {
     char *end = NULL;
     long value = text ? strtol(text, &end, 10) : 0;
-    if (text && (*text < '0' || *text > '9' || *end || value > max))
-        return error_set(err, FAIL_INVALID, "%s must be a whole number from 0 to %ld", option, max);
+    if (text && (*text < '0' || *text > '9' || *end || value > max)) {
+        error_set(err, FAIL_INVALID, "%s must be a whole number from 0 to %ld", option, max);
+        return error_remedy(err, "write for example %s 30, or leave it out", option);
+    }
     *out = value;
     return true;
 }
@@ -130,7 +132,10 @@ static bool read_plan(const char *text, enum control_plan *out, struct error *er
             return true;
         }
     }
-    return !text || error_set(err, FAIL_INVALID, "--plan must be free, pro or enterprise");
+    if (!text)
+        return true;
+    error_set(err, FAIL_INVALID, "'%.40s' is no plan", text);
+    return error_remedy(err, "give --plan free, --plan pro or --plan enterprise");
 }
 
 static bool describe_token(const struct options *o, struct control_token *token, struct error *err)
@@ -141,8 +146,10 @@ static bool describe_token(const struct options *o, struct control_token *token,
         error_set(err, FAIL_INVALID, "a token belongs to a system");
         return error_remedy(err, "give --system NAME; `system list` shows them");
     }
-    if (o->user && !email_normalise(bytes_of(o->user), token->person))
-        return error_set(err, FAIL_INVALID, "--user '%s' is no e-mail address", o->user);
+    if (o->user && !email_normalise(bytes_of(o->user), token->person)) {
+        error_set(err, FAIL_INVALID, "--user '%.80s' is no e-mail address", o->user);
+        return error_remedy(err, "write for example --user alice@example.com");
+    }
     if (!read_number(o->retention_days, "--retention-days", 36500, &days, err) ||
         !read_number(o->rate, "--rate", 100000000, &rate, err) ||
         !read_plan(o->plan, &token->plan, err))
@@ -235,14 +242,40 @@ int command_token_list(const struct options *o, const struct settings *s)
     return finish(store, done, &err);
 }
 
+/* Finds the token when it is given whole: two may begin alike. */
+static bool revoke_whole(struct control_store *store, const char *text, uint64_t now_ns,
+                         struct error *err)
+{
+    struct control_token token;
+    uint8_t hash[SHA256_BYTES];
+    char id[24];
+    token_hash(bytes_of(text), hash);
+    if (!store->kind->token_find(store, hash, &token, err))
+        return false;
+    snprintf(id, sizeof id, "%lld", (long long)token.id);
+    return store->kind->token_revoke(store, id, now_ns, err);
+}
+
 int command_token_revoke(const struct options *o, const struct settings *s)
 {
     struct error err = {0};
+    uint64_t now_ns = clock_wall_ns(&platform_clock);
+    const char *name = o->words[2];
+    char shown[TOKEN_PREFIX_BYTES]; /* a token may be named by itself, and is not printed then */
+    bool is_whole = token_is_well_formed(bytes_of(name));
+    if (is_whole)
+        token_prefix(bytes_of(name), shown);
+    else
+        snprintf(shown, sizeof shown, "%.12s", name);
     struct control_store *store = command_open_control(s, &err);
-    bool done = store &&
-                store->kind->token_revoke(store, o->words[2], clock_wall_ns(&platform_clock), &err);
+    bool done = store && (is_whole ? revoke_whole(store, name, now_ns, &err)
+                                   : store->kind->token_revoke(store, name, now_ns, &err));
+    if (store && !done && err.kind == FAIL_NOT_FOUND) {
+        error_set(&err, FAIL_NOT_FOUND, "no valid token, or more than one, is called '%s'", shown);
+        error_remedy(&err, "give the whole token, or its id: `" PROGRAM " token list --json`");
+    }
     if (done && !o->json)
-        printf("revoked '%s'; running servers refuse it within seconds\n", o->words[2]);
+        printf("revoked '%s'; running servers refuse it within seconds\n", shown);
     else if (done)
         printf("{\"revoked\":true}\n");
     return finish(store, done, &err);
@@ -259,20 +292,25 @@ static bool read_password(char out[LOGIN_MAX_PASSWORD_BYTES + 2], struct error *
     if (len > 0 && out[len - 1] == '\r')
         len--;
     out[len] = '\0';
-    if (strlen(out) != len || len < LOGIN_MIN_PASSWORD_BYTES || len > LOGIN_MAX_PASSWORD_BYTES)
-        return error_set(err, FAIL_INVALID, "a password has %d to %d characters",
-                         LOGIN_MIN_PASSWORD_BYTES, LOGIN_MAX_PASSWORD_BYTES);
-    return true;
+    if (strlen(out) == len && len >= LOGIN_MIN_PASSWORD_BYTES && len <= LOGIN_MAX_PASSWORD_BYTES)
+        return true;
+    error_set(err, FAIL_INVALID, "a password has %d to %d characters", LOGIN_MIN_PASSWORD_BYTES,
+              LOGIN_MAX_PASSWORD_BYTES);
+    return error_remedy(err, "write a longer one to standard input, alone");
 }
 
 static bool describe_user(const struct options *o, struct control_user *user, struct error *err)
 {
     char password[LOGIN_MAX_PASSWORD_BYTES + 2];
     *user = (struct control_user){.created_ns = clock_wall_ns(&platform_clock)};
-    if (!o->email || !email_normalise(bytes_of(o->email), user->email))
-        return error_set(err, FAIL_INVALID, "--email must be an e-mail address");
-    if (!o->role || !role_of_name(bytes_of(o->role), &user->role))
-        return error_set(err, FAIL_INVALID, "--role must be viewer, analyst, auditor or admin");
+    if (!o->email || !email_normalise(bytes_of(o->email), user->email)) {
+        error_set(err, FAIL_INVALID, "--email must be an e-mail address");
+        return error_remedy(err, "write for example --email alice@example.com");
+    }
+    if (!o->role || !role_of_name(bytes_of(o->role), &user->role)) {
+        error_set(err, FAIL_INVALID, "--role is missing or not one there is");
+        return error_remedy(err, "give --role viewer, analyst, auditor or admin");
+    }
     if (!o->password_stdin) {
         error_set(err, FAIL_INVALID, "no password given");
         return error_remedy(err, "write it to standard input and give --password-stdin");

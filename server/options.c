@@ -75,7 +75,7 @@ bool options_parse(int argc, char **argv, struct options *out, struct error *err
     optind = 1;
     int which = 0;
     for (;;) {
-        int at = optind, c = getopt_long(argc, argv, ":h", known, &which);
+        int c = getopt_long(argc, argv, ":h", known, &which);
         if (c == -1)
             return take_words(argc, argv, out, err);
         if (c == 'h') {
@@ -84,7 +84,7 @@ bool options_parse(int argc, char **argv, struct options *out, struct error *err
             take(out, (size_t)which, optarg);
         } else {
             error_set(err, FAIL_INVALID, c == ':' ? "'%s' needs a value" : "'%s' is no option",
-                      argv[at < argc ? at : argc - 1]);
+                      argv[optind - 1]);
             return error_remedy(err, "see " PROGRAM " --help");
         }
     }

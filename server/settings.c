@@ -196,6 +196,12 @@ static void choose_stores(const struct options *o, const struct config *config,
     free(messages);
 }
 
+static bool unknown_value(const char *what, const char *value, const char *fix, struct error *err)
+{
+    error_set(err, FAIL_INVALID, "'%.40s' is no %s", value, what);
+    return error_remedy(err, "%s", fix);
+}
+
 static bool read_log(const struct options *o, const struct config *config, struct settings *out,
                      struct error *err)
 {
@@ -203,10 +209,9 @@ static bool read_log(const struct options *o, const struct config *config, struc
     const char *name = o->log_level ? o->log_level : config_text(config, "log.level");
     const char *format = o->log_format ? o->log_format : config_text(config, "log.format");
     if (!log_level_of_name(name, &level))
-        return error_set(err, FAIL_INVALID, "'%s' is no log level: use error, warn, info or debug",
-                         name);
+        return unknown_value("log level", name, "use error, warn, info or debug", err);
     if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-        return error_set(err, FAIL_INVALID, "'%s' is no log format: use text or json", format);
+        return unknown_value("log format", format, "use text or json", err);
     out->log_level = (int)level;
     out->log_json = strcmp(format, "json") == 0;
     return true;
@@ -317,7 +322,8 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
         read_log(o, config, out, err) && read_integrations(config, out, err) && check(out, err);
     config_destroy(config);
     if (good && !fs_make_dirs(&fs_real, out->data, 0700, err))
-        good = error_wrap(err, "cannot make the data directory");
+        good = error_wrap(err, "cannot make the data directory") ||
+               error_remedy(err, "give --data a directory that this user may make and write");
     if (!good)
         settings_clear(out);
     return good;

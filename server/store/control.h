@@ -69,7 +69,7 @@ struct control_store_kind {
     struct control_store *(*open)(const char *location, struct error *err);
     void (*close)(struct control_store *store);
 
-    /* FAIL_INVALID when the name is taken or malformed. */
+    /* FAIL_BUSY when the name is taken, FAIL_INVALID when it is malformed. */
     bool (*system_create)(struct control_store *store, const char *name, uint64_t now_ns,
                           struct control_system *out, struct error *err);
     bool (*system_list)(struct control_store *store, control_system_visit *visit, void *context,

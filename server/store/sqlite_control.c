@@ -118,7 +118,8 @@ static bool control_system_create(struct control_store *store, const char *name,
                                        .created_ns = now_ns};
         snprintf(out->name, sizeof out->name, "%s", name);
     } else if (err->kind == FAIL_INVALID) {
-        error_set(err, FAIL_INVALID, "there is a system '%s' already", name);
+        error_set(err, FAIL_BUSY, "there is a system '%s' already", name);
+        error_remedy(err, "use that one, or choose another name");
     }
     control_end(store, q);
     return ok;
@@ -316,7 +317,8 @@ static bool control_user_create(struct control_store *store, const struct contro
     sqlite3_bind_int64(q, 4, (int64_t)user->created_ns);
     bool ok = sqlite_do(control_db(store), q, err);
     if (!ok && err->kind == FAIL_INVALID)
-        error_set(err, FAIL_INVALID, "there is a user '%s' already", user->email);
+        error_set(err, FAIL_BUSY, "there is a user '%s' already", user->email);
+    error_remedy(err, "log in as that one, or give another --email");
     control_end(store, q);
     return ok;
 }

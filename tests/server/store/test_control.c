@@ -42,7 +42,7 @@ START_TEST(a_system_has_one_name)
     expect_ok(other->kind->system_find(other, "Claude Code", &found, &err));
     ck_assert_int_eq(found.id, made.id);
     ck_assert_uint_eq(found.created_ns, 5);
-    expect_fail(other->kind->system_create(other, "Claude Code", 6, &made, &err), FAIL_INVALID);
+    expect_fail(other->kind->system_create(other, "Claude Code", 6, &made, &err), FAIL_BUSY);
     expect_fail(store->kind->system_create(store, "", 6, &made, &err), FAIL_INVALID);
     expect_fail(store->kind->system_create(store, "a\nb", 6, &made, &err), FAIL_INVALID);
     expect_fail(store->kind->system_find(store, "none", &found, &err), FAIL_NOT_FOUND);
@@ -130,7 +130,7 @@ START_TEST(users_are_found_whatever_the_case_of_their_address)
     ck_assert_str_eq(found.email, "ann@x.org");
     ck_assert_int_eq(found.role, ROLE_AUDITOR);
     ck_assert_str_eq(found.password, "$scrypt$");
-    expect_fail(store->kind->user_create(store, &user, &err), FAIL_INVALID);
+    expect_fail(store->kind->user_create(store, &user, &err), FAIL_BUSY);
     expect_fail(store->kind->user_find(store, "no@x.org", &found, &err), FAIL_NOT_FOUND);
 }
 END_TEST

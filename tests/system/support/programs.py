@@ -97,11 +97,12 @@ class Server:
                                pathlib.Path(folder) / "server.log")
         self.token = self.jwt = None
 
-    def cli(self, *words, stdin=None):
+    def cli(self, *words, stdin=None, code=0):
+        """What it prints: to standard error when it is expected to fail."""
         run = subprocess.run([SERVER, *words, "--data", self.data], input=stdin, capture_output=True,
                              text=True, timeout=60)
-        assert run.returncode == 0, f"{words}: {run.stderr}"
-        return run.stdout.strip()
+        assert run.returncode == code, f"{words}: {run.returncode}: {run.stderr}"
+        return (run.stderr if code else run.stdout).strip()
 
     def set_up(self, system="claude-code", email="admin@example.com", plan="enterprise"):
         self.cli("system", "create", system)
