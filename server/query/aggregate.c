@@ -74,10 +74,21 @@ static bool read_metric(struct bytes text, enum control_role role, struct aggreg
     return true;
 }
 
+/* What is asked for twice is answered once: a JSON object has each key once. */
+static bool is_among(struct bytes name, const struct bytes *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (bytes_equal(names[i], name))
+            return true;
+    return false;
+}
+
 static bool add_group(struct question *q, struct bytes name, enum control_role role,
                       struct error *err)
 {
     struct field_use use;
+    if (is_among(name, q->group_names, q->query.group_count))
+        return true;
     if (q->query.group_count == MAX_GROUPS)
         return error_set(err, FAIL_INVALID, "more than %d groupBy", MAX_GROUPS);
     if (!field_find(name, FIELD_TO_GROUP, role, &use, err))
@@ -91,6 +102,8 @@ static bool add_group(struct question *q, struct bytes name, enum control_role r
 static bool add_metric(struct question *q, struct bytes text, enum control_role role,
                        struct error *err)
 {
+    if (is_among(text, q->metric_names, q->query.metric_count))
+        return true;
     if (q->query.metric_count == MAX_METRICS)
         return error_set(err, FAIL_INVALID, "more than %d metrics", MAX_METRICS);
     if (!read_metric(text, role, &q->metrics[q->query.metric_count], err))
@@ -159,6 +172,20 @@ static void put_number(struct json_writer *w, const struct aggregate_row *row, s
         json_put_double(w, row->numbers[i]); /* NaN, no value, becomes null */
 }
 
+/* A group's value has the type that it has in a row: only `success` is no text. */
+static void put_group(struct json_writer *w, enum message_field field,
+                      const struct aggregate_row *row, size_t i)
+{
+    if (row->is_other)
+        json_put_string(w, "other");
+    else if (!row->groups[i].data)
+        json_put_null(w);
+    else if (field == FIELD_SUCCESS)
+        json_put_bool(w, bytes_equal_text(row->groups[i], "true"));
+    else
+        json_put_bytes(w, row->groups[i]);
+}
+
 static bool put_json_row(void *context, const struct aggregate_row *row)
 {
     struct answer *a = context;
@@ -171,12 +198,7 @@ static bool put_json_row(void *context, const struct aggregate_row *row)
     }
     for (size_t i = 0; i < q->query.group_count; i++) {
         json_put_key_bytes(w, q->group_names[i]);
-        if (row->is_other)
-            json_put_string(w, "other");
-        else if (!row->groups[i].data)
-            json_put_null(w);
-        else
-            json_put_bytes(w, row->groups[i]);
+        put_group(w, q->groups[i].field, row, i);
     }
     for (size_t i = 0; i < q->query.metric_count; i++) {
         json_put_key_bytes(w, q->metric_names[i]);

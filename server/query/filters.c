@@ -38,6 +38,11 @@ static bool check_type(struct bytes value, struct error *err)
     return error_remedy(err, "use one of %s", list);
 }
 
+static bool is_boolean(struct bytes value)
+{
+    return bytes_equal_text(value, "true") || bytes_equal_text(value, "false");
+}
+
 static bool is_first_of_its_name(const struct arguments *arguments, size_t at)
 {
     for (size_t i = 0; i < at; i++)
@@ -59,6 +64,8 @@ static bool gather_values(const struct arguments *arguments, size_t at, struct a
             continue;
         if (out->field == FIELD_TYPE && !check_type(arguments->items[i].value, err))
             return false;
+        if (out->field == FIELD_SUCCESS && !is_boolean(arguments->items[i].value))
+            return error_set(err, FAIL_INVALID, "'success' is true or false");
         values[out->value_count++] = arguments->items[i].value;
     }
     out->values = values;
@@ -108,7 +115,7 @@ bool filters_read(const struct arguments *arguments, const char *const *others,
     if (!read_time(arguments, "from", &out->from_ns, err) ||
         !read_time(arguments, "to", &out->to_ns, err))
         return false;
-    if (out->from_ns && out->to_ns && out->from_ns >= out->to_ns)
-        return error_set(err, FAIL_INVALID, "'from' is not before 'to' (which is exclusive)");
+    if (out->from_ns && out->to_ns && out->from_ns > out->to_ns)
+        return error_set(err, FAIL_INVALID, "'from' is after 'to'");
     return true;
 }

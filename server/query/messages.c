@@ -6,7 +6,7 @@
 #include "server/query/filters.h"
 #include "server/query/handlers.h"
 
-enum { DEFAULT_TAKE = 50, MAX_TAKE = 200, MAX_SKIP = 10000, MAX_CHILDREN = 1000 };
+enum { DEFAULT_TAKE = 50, MAX_TAKE = 1000, MAX_SKIP = 10000, MAX_CHILDREN = 1000 };
 
 /* ---- One row as JSON ---- */
 

@@ -96,10 +96,12 @@ static struct match find_route(const struct router *r, const struct http_request
                 m.context = r->tables[t].context;
                 return m;
             }
+            m.path_known = true;
+            if (strstr(m.allowed, route->method))
+                continue; /* a pattern and a literal path may both match */
             size_t len = strlen(m.allowed);
             snprintf(m.allowed + len, sizeof m.allowed - len, "%s%s", len ? ", " : "",
                      route->method);
-            m.path_known = true;
         }
     }
     return m;

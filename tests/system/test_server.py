@@ -244,7 +244,11 @@ class Access(ServerTest):
     def test_a_revoked_token_is_refused_within_seconds(self):
         token = self.server.cli("token", "create", "--system", "claude-code")
         self.assertEqual(200, self.send(LOGS, token=token)[0])
-        self.server.cli("token", "revoke", token[:12])
+        said = self.server.cli("token", "revoke", token)
+        self.assertNotIn(token, said)
+        again = self.server.cli("token", "revoke", token, code=1)
+        self.assertNotIn(token, again)
+        self.assertIn("  fix: ", again)
         programs.wait_until(lambda: self.send(LOGS, token=token)[0] == 403, 5, "403 after the revocation")
         self.assertEqual(200, self.send(LOGS)[0])
         refusals = self.server.get("/api/v1/refusals")["items"]
@@ -283,6 +287,24 @@ class Access(ServerTest):
         seen = [programs.http("POST", self.server.url + "/api/v1/auth/login", body, {})[0] for _ in range(6)]
         self.assertEqual([401] * 5 + [429], seen)
 
+    def test_a_value_has_the_same_type_as_a_group_and_each_key_once(self):
+        self.send(LOGS)
+        answer = self.server.get("/api/v1/messages/aggregate", groupBy=["success", "success"], type="ai.tool",
+                                 metric=["count", "count"])
+        self.assertEqual((["success"], ["count"]), (answer["groupBy"], answer["metrics"]))
+        self.assertEqual({True}, {row["success"] for row in answer["rows"]})
+        empty = self.server.get("/api/v1/messages/aggregate", **{"from": "2026-11-20", "to": "2026-11-20"})
+        self.assertEqual([{"count": 0}], empty["rows"])
+
+    def test_a_command_that_fails_says_what_to_do(self):
+        for words, code in [(["system", "create", "claude-code"], 1), (["serve", "--bogus"], 2),
+                            (["token", "create", "--system", "claude-code", "--plan", "gold"], 2),
+                            (["token", "create", "--system", "claude-code", "--retention-days", "x"], 2),
+                            (["user", "create", "--email", "x", "--role", "admin", "--password-stdin"], 2)]:
+            said = self.server.cli(*words, code=code, stdin="")
+            self.assertIn("  fix: ", said, words)
+        self.assertIn("'--bogus' is no option", self.server.cli("serve", "--bogus", code=2))
+
     def test_a_wrong_question_is_told_what_would_be_right(self):
         for query, code, hint in [
                 ("/api/v1/messages/aggregate?groupBy=nonsense", 400, "model"),
@@ -293,7 +315,8 @@ class Access(ServerTest):
                 ("/api/v1/messages/aggregate?interval=fortnight", 400, "week"),
                 ("/api/v1/messages/aggregate?interval=day&tz=Nowhere/Land", 400, ""),
                 ("/api/v1/messages?type=ai.nonsense", 400, "ai.generation"),
-                ("/api/v1/messages?take=1000", 400, "200"),
+                ("/api/v1/messages?take=1001", 400, "1000"),
+                ("/api/v1/messages?success=maybe", 400, "true"),
                 ("/api/v1/messages?cursor=nonsense", 400, "nextCursor"),
                 ("/api/v1/messages/01M7XKTWQ19CS4V441ZX0VY1J3", 404, ""),
                 ("/api/v1/messages/nonsense", 404, ""),
