@@ -197,10 +197,9 @@ static bool explain(struct enroll *e, const struct http_result *result, struct e
         error_remedy(err, "put a valid secret into '%s'", e->secret_file);
         return true;
     case 409:
-        error_set(err, FAIL_DENIED, "'%s' knows this device by other hardware (409)",
+        error_set(err, FAIL_DENIED, "'%s' sees another machine use this hardware id (409)",
                   e->server_url);
-        error_remedy(err, "remove the old device on the server, or '%s/device.json' here",
-                     e->state_dir);
+        error_remedy(err, "give a copied machine an id of its own, or stop the agent on the other");
         return true;
     case 408:
     case 429:

@@ -107,6 +107,8 @@ bool enroll_request_read(struct bytes json, struct enroll_request *out, struct e
     take_text(device, "arch", d->arch, sizeof d->arch);
     take_text(device, "agent_version", d->agent_version, sizeof d->agent_version);
     take_owner(document, d->owner, sizeof d->owner);
+    if (!take_text(device, "device_id", out->device_id, sizeof out->device_id))
+        take_text(document, "device_id", out->device_id, sizeof out->device_id);
     cJSON_Delete(document);
     if (complete && d->hardware_id[0])
         return true;

@@ -16,7 +16,8 @@
 /* POST /api/v1/enroll */
 struct enroll_request {
     char secret[256];
-    struct fleet_device device; /* hardware_id … agent_version, and owner: set */
+    struct fleet_device device;     /* hardware_id … agent_version, and owner: set */
+    char device_id[FLEET_ID_BYTES]; /* who it says it was before; "" when it does not */
 };
 MUST_USE bool enroll_request_read(struct bytes json, struct enroll_request *out, struct error *err);
 

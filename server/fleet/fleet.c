@@ -19,6 +19,7 @@ enum {
     GUESSES = 10, /* wrong secrets from one address within the window */
     GUESS_NAMES = 1024,
     GUESS_WINDOW_S = 600,
+    ALIVE_INTERVALS = 3, /* a device silent for longer may have been renamed or reinstalled */
 };
 
 struct fleet *fleet_create(const struct fleet_options *options)
@@ -112,6 +113,64 @@ static void answer_enrolled(struct fleet *f, struct route_call *call,
     buffer_clear(&out);
 }
 
+static bool differs(const char *a, const char *b)
+{
+    return a[0] && b[0] && strcmp(a, b) != 0;
+}
+
+/* Copied disks share their hardware id: two such machines would take the token from each other. */
+static bool is_another_machine(const struct fleet *f, const struct fleet_device *asking,
+                               const struct fleet_device *known)
+{
+    uint64_t sign_ns =
+        known->last_seen_ns > known->enrolled_ns ? known->last_seen_ns : known->enrolled_ns;
+    uint64_t patience_ns = ALIVE_INTERVALS * f->options.heartbeat_interval_s * NS_PER_S;
+    bool alive = !known->disconnected && now_of(f) < sign_ns + patience_ns;
+    return alive && (differs(asking->hostname, known->hostname) || differs(asking->os, known->os) ||
+                     differs(asking->arch, known->arch));
+}
+
+static bool copy_hardware_id(void *context, const struct fleet_device *device, struct bytes beat)
+{
+    (void)beat;
+    memcpy(context, device->hardware_id, sizeof device->hardware_id);
+    return false;
+}
+
+/* Whether nobody else is the device that this machine says it is; answers itself when not. */
+static bool check_machine(struct fleet *f, struct route_call *call,
+                          const struct enroll_request *request)
+{
+    struct control_store *control = f->options.control;
+    const struct fleet_device *asking = &request->device;
+    struct fleet_device known;
+    struct error err = {0};
+    char hardware_id[sizeof known.hardware_id] = "";
+    bool conflict = false;
+    if (request->device_id[0] &&
+        f->store->device_find(control, request->device_id, copy_hardware_id, hardware_id, &err))
+        conflict = strcmp(hardware_id, asking->hardware_id) != 0;
+    if (!conflict && (err.kind == FAIL_NONE || err.kind == FAIL_NOT_FOUND)) {
+        err = (struct error){0};
+        conflict = f->store->device_of_hardware(control, asking->hardware_id, &known, &err) &&
+                   is_another_machine(f, asking, &known);
+    }
+    if (conflict) {
+        log_warn(f->options.log, "fleet", "enrolment refused: other hardware hostname=%s",
+                 asking->hostname);
+        answer_error(call->exchange, 409, "other_hardware",
+                     "this id belongs to another machine, which is in use",
+                     "give a copied machine an id of its own (on Linux: "
+                     "systemd-machine-id-setup), or stop the agent on the other one");
+        return false;
+    }
+    if (err.kind == FAIL_NONE || err.kind == FAIL_NOT_FOUND)
+        return true;
+    log_failure(f->options.log, LOG_ERROR_LEVEL, "fleet", "cannot enrol", &err);
+    answer_failure(call->exchange, &err);
+    return false;
+}
+
 static void enroll(void *context, struct route_call *call)
 {
     struct fleet *f = context;
@@ -125,7 +184,7 @@ static void enroll(void *context, struct route_call *call)
     }
     bool good = check_secret(f, call, request.secret, &secret);
     memset(request.secret, 0, sizeof request.secret);
-    if (!good)
+    if (!good || !check_machine(f, call, &request))
         return;
 
     struct fleet_device *device = &request.device;
@@ -160,23 +219,47 @@ static void store_row(void *context)
     job->stored = store->kind->put(store, &job->batch, 1, &result, &job->err);
 }
 
+/* What a report's row can be filtered and grouped by. */
+static bool put_device_metadata(const struct fleet_device *device, struct buffer *out)
+{
+    const struct {
+        const char *key, *value;
+    } members[] = {{"device.id", device->device_id}, {"host.name", device->hostname},
+                   {"os.type", device->os},          {"os.version", device->os_version},
+                   {"host.arch", device->arch},      {"service.version", device->agent_version}};
+    struct json_writer w = json_writer_make(out);
+    json_object_open(&w);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        if (!members[i].value[0])
+            continue;
+        json_put_key(&w, members[i].key);
+        json_put_string(&w, members[i].value);
+    }
+    json_object_close(&w);
+    return json_writer_ok(&w);
+}
+
 bool fleet_put_row(struct fleet *f, struct route_call *call, const struct fleet_device *device,
                    enum message_type type, const char *natural_id, uint64_t time_ns,
                    enum message_success success, struct bytes body, struct error *err)
 {
     struct message row;
-    uint64_t now = now_of(f);
+    struct buffer metadata = {.max_bytes = 8 * KIB};
+    bool made = put_device_metadata(device, &metadata);
     const struct message_agent_report report = {.type = type,
                                                 .device_id = bytes_of(device->device_id),
                                                 .natural_id = bytes_of(natural_id),
                                                 .time_ns = time_ns,
                                                 .success = success,
+                                                .metadata = buffer_bytes(&metadata),
                                                 .body = body};
     const struct message_context where = {.system_id = device->system_id,
-                                          .received_ns = now,
+                                          .received_ns = now_of(f),
                                           .owner = bytes_of(device->owner),
                                           .max_body_bytes = MESSAGE_BODY_WHOLE};
-    if (!message_from_agent(&report, &where, &call->arena, &row))
+    made = made && message_from_agent(&report, &where, &call->arena, &row);
+    buffer_clear(&metadata); /* the row has its copy */
+    if (!made)
         return error_set(err, FAIL_TOO_LARGE, "the report is too large");
     struct row_job job = {.fleet = f,
                           .batch = {.system_id = device->system_id,

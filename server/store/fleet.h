@@ -99,6 +99,9 @@ struct control_fleet_kind {
                           struct error *err);
     bool (*device_find)(struct control_store *store, const char *device_id,
                         fleet_device_visit *visit, void *context, struct error *err);
+    /* FAIL_NOT_FOUND when no machine with this hardware_id has enrolled. */
+    bool (*device_of_hardware)(struct control_store *store, const char *hardware_id,
+                               struct fleet_device *out, struct error *err);
     bool (*device_of_token)(struct control_store *store, int64_t token_id, struct fleet_device *out,
                             struct error *err);
     bool (*device_list)(struct control_store *store, fleet_device_visit *visit, void *context,

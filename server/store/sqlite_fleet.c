@@ -283,6 +283,19 @@ static bool copy_device(void *context, const struct fleet_device *device, struct
     return false;
 }
 
+static bool device_of_hardware(struct control_store *store, const char *hardware_id,
+                               struct fleet_device *out, struct error *err)
+{
+    uint32_t seen = 0;
+    sqlite3_stmt *q = control_begin(store, "SELECT " DEVICE_COLUMNS "WHERE hardware_id=?1", err);
+    if (!q)
+        return false;
+    bind_text(q, 1, hardware_id);
+    if (!visit_devices(store, q, copy_device, out, &seen, err))
+        return false;
+    return seen > 0 || error_set(err, FAIL_NOT_FOUND, "no device has this hardware id");
+}
+
 static bool device_of_token(struct control_store *store, int64_t token_id, struct fleet_device *out,
                             struct error *err)
 {
@@ -499,6 +512,7 @@ const struct control_fleet_kind sqlite_fleet_kind = {
     .secret_revoke = secret_revoke,
     .device_enroll = device_enroll,
     .device_find = device_find,
+    .device_of_hardware = device_of_hardware,
     .device_of_token = device_of_token,
     .device_list = device_list,
     .device_update = device_update,

@@ -29,11 +29,11 @@ class Fleet(unittest.TestCase):
         status, _, answer = programs.http("POST", self.server.url + path, text, headers)
         return status, json.loads(answer)
 
-    def enroll(self, secret=None, hardware="hw-1"):
+    def enroll(self, secret=None, hardware="hw-1", **device):
         return self.post("/api/v1/enroll", {
             "enrollment_secret": secret or self.secret,
             "device": {"hardware_id": hardware, "hostname": "alices-laptop", "os": "linux", "os_version": "12",
-                       "arch": "amd64", "agent_version": "0.1.0"},
+                       "arch": "amd64", "agent_version": "0.1.0", **device},
             "users": [{"local_user": "alice", "email": "Alice@example.com"}]})
 
     def beat(self, token, number=1, **more):
@@ -60,8 +60,9 @@ class Fleet(unittest.TestCase):
         self.assertEqual((status, beat["commands"]), (200, []))
         device = self.device()
         self.assertEqual((device["state"], device["owner"], device["id"]), ("green", "alice@example.com", answer["device_id"]))
-        rows = self.server.messages(type="agent.heartbeat")
+        rows = self.server.messages(type="agent.heartbeat", **{"metadata.device.id": answer["device_id"]})
         self.assertEqual(len(rows), 1)
+        self.assertEqual(rows[0]["metadata"]["host.name"], "alices-laptop")
         self.assertEqual(self.beat(answer["device_token"], sent_at=sent)[0], 200)  # the same one again
         self.assertEqual(len(self.server.messages(type="agent.heartbeat")), 1)
 
@@ -72,6 +73,17 @@ class Fleet(unittest.TestCase):
         self.assertNotEqual(first["device_token"], second["device_token"])
         programs.wait_until(lambda: self.beat(first["device_token"])[0] == 401, what="the old token refused")
         self.assertEqual(self.beat(second["device_token"])[0], 200)
+
+    def test_other_hardware_does_not_take_over_a_device_in_use(self):
+        _, first = self.enroll()
+        status, answer = self.enroll(hostname="copy-of-alices-laptop")
+        self.assertEqual((status, answer["error"]["code"]), (409, "other_hardware"))
+        self.assertEqual(self.enroll(arch="arm64")[0], 409)
+        self.assertEqual(self.enroll(hardware="hw-2", device_id=first["device_id"])[0], 409)
+        self.assertEqual(self.beat(first["device_token"])[0], 200)  # nothing was taken from it
+        self.beat(first["device_token"], 2, agent_disconnect=True)
+        status, renamed = self.enroll(hostname="alices-new-name")
+        self.assertEqual((status, renamed["device_id"]), (200, first["device_id"]))
 
     def test_a_refused_credential_turns_the_device_red_and_back(self):
         _, answer = self.enroll()
