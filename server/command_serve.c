@@ -127,6 +127,7 @@ static bool open_parts(struct service *s, struct error *err)
     s->query = (struct query){
         .messages = s->messages,
         .control = s->control,
+        .integrations = &settings->integrations,
         .ingest = s->ingest,
         .gate = s->gate,
         .login = s->login,
