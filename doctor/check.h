@@ -39,8 +39,8 @@ struct check_family {
 };
 
 extern const struct check_family settings_checks, environment_checks, transport_checks,
-    claude_checks, agent_checks, relay_checks, spool_checks, destination_checks, machine_checks,
-    delivery_checks;
+    claude_checks, agent_checks, relay_checks, receiver_checks, spool_checks, destination_checks,
+    machine_checks, delivery_checks;
 
 #define CHECK_FAMILY(name, table) \
     const struct check_family name = {table, sizeof(table) / sizeof *(table)}

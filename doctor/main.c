@@ -1,15 +1,17 @@
 /* claude-telemetry-doctor: the command line. */
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/memory.h"
+#include "doctor/bundle.h"
+#include "doctor/mend.h"
 #include "doctor/probe.h"
+#include "doctor/redact.h"
 #include "doctor/report.h"
 #include "doctor/run.h"
 #include "doctor/scene.h"
+#include "doctor/send.h"
 #include "platform/platform.h"
 #include "platform/processes.h"
 
@@ -23,7 +25,8 @@ struct command_line {
     const char *config;
     const char *root;
     const char *only;
-    bool json, verbose, list;
+    const char *bundle;
+    bool json, verbose, list, fix, send, hide_emails;
 };
 
 static const char help[] =
@@ -31,6 +34,10 @@ static const char help[] =
     "Finds out why Claude Code's telemetry does not arrive, and says how to mend it.\n"
     "Needs no agent running; as an ordinary user it leaves out what only root may see.\n\n"
     "  --only ID,...  run these checks only; the beginning of an id picks all below it\n"
+    "  --fix          repair what is safe: the agent's settings, and who may read them\n"
+    "  --bundle FILE  write an archive for support (.tar.gz), without secrets and prompts\n"
+    "  --hide-emails  in the bundle, also without the names in e-mail addresses\n"
+    "  --send         send the report to the server, with this device's token\n"
     "  --list         print every check's id and title, run none\n"
     "  --verbose      also tell what was seen where all is well, and every variable\n"
     "  --config FILE  the agent's configuration; by default agent.yaml in the system's place\n"
@@ -72,6 +79,7 @@ static bool take_value(struct command_line *line, int argc, char **argv, int *at
         {"--config", &line->config},
         {"--root", &line->root},
         {"--only", &line->only},
+        {"--bundle", &line->bundle},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         const char *value = value_of(options[i].name, argc, argv, at, missing);
@@ -89,9 +97,9 @@ static bool take_flag(struct command_line *line, const char *word)
         const char *name;
         bool *into;
     } flags[] = {
-        {"--json", &line->json},
-        {"--verbose", &line->verbose},
-        {"--list", &line->list},
+        {"--json", &line->json}, {"--verbose", &line->verbose},
+        {"--list", &line->list}, {"--fix", &line->fix},
+        {"--send", &line->send}, {"--hide-emails", &line->hide_emails},
     };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (strcmp(word, flags[i].name) == 0) {
@@ -115,46 +123,123 @@ static void show_progress(void *context, size_t done, size_t count)
     fflush(stderr);
 }
 
-static void print(const struct report *report, const struct command_line *line)
+static bool compose(const struct report *report, const struct command_line *line,
+                    struct buffer *out)
 {
-    struct buffer json = {.max_bytes = REPORT_BYTES};
-    if (!line->json) {
-        struct report_style style = {.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
-                                     .verbose = line->verbose};
-        report_print(report, &style, stdout);
-    } else if (report_put_json(report, &json))
-        fwrite(json.data, 1, json.len, stdout);
-    buffer_clear(&json);
+    if (line->json)
+        return report_put_json(report, out);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&text, &len);
+    if (!memory)
+        return false;
+    struct report_style style = {.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+                                 .verbose = line->verbose};
+    report_print(report, &style, memory);
+    fclose(memory);
+    bool ok = buffer_append(out, bytes_make(text, len));
+    free(text);
+    return ok;
 }
 
-static int examine(const struct command_line *line)
+static void print(const struct report *report, const struct command_line *line)
 {
-    char folder[PATH_BYTES], unknown[CHECK_ID_BYTES] = "";
+    struct buffer text = {.max_bytes = REPORT_BYTES},
+                  clean = {.max_bytes = 2 * (size_t)REPORT_BYTES};
+    struct secrets secrets = {0};
+    secrets_collect(&secrets, report->scene);
+    struct redact_options redaction = {.secrets = &secrets};
+    if (compose(report, line, &text) && redact(buffer_bytes(&text), &redaction, &clean))
+        fwrite(clean.data, 1, clean.len, stdout);
+    secrets_clear(&secrets);
+    buffer_clear(&text);
+    buffer_clear(&clean);
+}
+
+/* What there is to see, and what the checks say of it. */
+struct examination {
+    struct scene *scene;
+    struct probes *probes;
+    struct run run;
+};
+
+static bool examine(const struct command_line *line, struct examination *e,
+                    char unknown[CHECK_ID_BYTES])
+{
+    char folder[PATH_BYTES];
     bool is_machine = strcmp(line->root, "/") == 0;
+    bool show = !line->json && isatty(STDERR_FILENO);
     struct scene_options options = {.root = line->root,
                                     .config_path = line->config,
                                     .uid = platform_own_uid(),
                                     .environment = (const char *const *)environ,
                                     .project = is_machine ? getcwd(folder, sizeof folder) : NULL};
-    struct scene *scene = scene_create(&options, &fs_real, &platform_clock);
-    struct probes *probes = probes_create(scene);
-    struct run run;
-    scene->probes = probes;
-    bool show = !line->json && isatty(STDERR_FILENO);
-    if (!run_checks(scene, line->only, show ? show_progress : NULL, NULL, RUN_LIMIT_MS, &run,
-                    unknown)) {
-        probes_destroy(probes);
-        scene_destroy(scene);
-        return usage_error("no check is called", unknown, "see --list for the ids");
+    e->scene = scene_create(&options, &fs_real, &platform_clock);
+    e->scene->probes = e->probes = probes_create(e->scene);
+    return run_checks(e->scene, line->only, show ? show_progress : NULL, NULL, RUN_LIMIT_MS,
+                      &e->run, unknown);
+}
+
+static void examination_clear(struct examination *e)
+{
+    if (e->run.is_complete) { /* else a thread that is late still looks at it */
+        probes_destroy(e->probes);
+        scene_destroy(e->scene);
     }
-    struct report report = {.scene = scene, .run = &run};
-    print(&report, line);
-    int code = run_count(&run, CHECK_FAIL) > 0 ? EXIT_FAILED : EXIT_DONE;
-    if (run.is_complete) { /* else a thread that is late still looks at it */
-        probes_destroy(probes);
-        scene_destroy(scene);
+    run_clear(&e->run);
+}
+
+/* Repairs, and looks again when that changed something. */
+static void repair(const struct command_line *line, struct examination *e, struct mending *mending)
+{
+    char unknown[CHECK_ID_BYTES];
+    mend(e->scene, &e->run, mending);
+    for (size_t i = 0; i < mending->failed_count; i++) {
+        struct error err = {0};
+        error_set(&err, FAIL_DENIED, "%s", mending->failed[i]);
+        error_remedy(&err, "do what the check's own fix says, or run with sudo");
+        error_print(DOCTOR_PROGRAM, &err);
     }
-    run_clear(&run);
+    if (mending->done_count == 0)
+        return;
+    examination_clear(e);
+    (void)examine(line, e, unknown);
+}
+
+static int tell(const struct command_line *line, const struct report *report)
+{
+    struct error err = {0};
+    int code = run_count(report->run, CHECK_FAIL) > 0 ? EXIT_FAILED : EXIT_DONE;
+    print(report, line);
+    if (line->bundle && !bundle_write(report, line->bundle, line->hide_emails, &err)) {
+        error_print(DOCTOR_PROGRAM, &err);
+        code = EXIT_FAILED;
+    }
+    if (line->send && !report_send(report, &err)) {
+        error_print(DOCTOR_PROGRAM, &err);
+        code = EXIT_FAILED;
+    }
+    return code;
+}
+
+static int act(const struct command_line *line)
+{
+    struct examination e = {0};
+    struct mending mending = {0};
+    char unknown[CHECK_ID_BYTES] = "";
+    int code;
+    if (examine(line, &e, unknown)) {
+        if (line->fix)
+            repair(line, &e, &mending);
+        struct report report = {.scene = e.scene,
+                                .run = &e.run,
+                                .done = (const char *const *)mending.done,
+                                .done_count = mending.done_count};
+        code = tell(line, &report);
+    } else
+        code = usage_error("no check is called", unknown, "see --list for the ids");
+    mending_clear(&mending);
+    examination_clear(&e);
     return code;
 }
 
@@ -187,5 +272,5 @@ int main(int argc, char **argv)
         return usage_error("there is no configuration", line.config, "give --config another file");
     if (!fs_real.stat(fs_real.disk, line.root, &stat, &err) || !stat.is_directory)
         return usage_error("there is no folder", line.root, "give --root another folder");
-    return examine(&line);
+    return act(&line);
 }

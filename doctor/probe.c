@@ -11,6 +11,7 @@
 #include "core/http/date.h"
 #include "core/otlp/answer.h"
 #include "doctor/judge.h"
+#include "doctor/receiver.h"
 #include "doctor/tls_probe.h"
 
 enum { CONNECT_MS = 4000, WHOLE_MS = 8000, MAX_HEADERS = 64, SLOW_MS = 1500 };
@@ -25,7 +26,7 @@ struct question {
 struct probes {
     const struct scene *scene;
     struct question destinations[AGENT_MAX_DESTINATIONS];
-    struct question relay, export, server;
+    struct question relay, export, server, receiver;
 };
 
 static void question_init(struct question *q)
@@ -42,6 +43,7 @@ struct probes *probes_create(const struct scene *scene)
     question_init(&p->relay);
     question_init(&p->export);
     question_init(&p->server);
+    question_init(&p->receiver);
     return p;
 }
 
@@ -54,6 +56,7 @@ void probes_destroy(struct probes *p)
     pthread_mutex_destroy(&p->relay.lock);
     pthread_mutex_destroy(&p->export.lock);
     pthread_mutex_destroy(&p->server.lock);
+    pthread_mutex_destroy(&p->receiver.lock);
     free(p);
 }
 
@@ -395,6 +398,11 @@ const struct probe *probe_export(struct probes *p)
 const struct probe *probe_server(struct probes *p)
 {
     return once(&p->server, p->scene, ask_server);
+}
+
+const struct probe *probe_receiver(struct probes *p)
+{
+    return once(&p->receiver, p->scene, receiver_ask);
 }
 
 /* ---- Telling ---- */

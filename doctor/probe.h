@@ -43,9 +43,10 @@ void probes_destroy(struct probes *probes); /* NULL is fine */
 
 /* Each is valid until destroy. */
 const struct probe *probe_destination(struct probes *probes, size_t index);
-const struct probe *probe_relay(struct probes *probes);  /* <relay>/healthz */
-const struct probe *probe_export(struct probes *probes); /* an empty export to the relay */
-const struct probe *probe_server(struct probes *probes); /* <server.url>/readyz */
+const struct probe *probe_relay(struct probes *probes);    /* <relay>/healthz */
+const struct probe *probe_export(struct probes *probes);   /* an empty export to the relay */
+const struct probe *probe_receiver(struct probes *probes); /* see receiver.h */
+const struct probe *probe_server(struct probes *probes);   /* <server.url>/readyz */
 
 /* What the finding of one stage is, given which stage is broken. */
 void probe_tell(const struct probe *probe, enum probe_stage stage, const char *name,

@@ -10,8 +10,9 @@
 #include "base/memory.h"
 
 static const struct check_family *const families[] = {
-    &settings_checks, &environment_checks, &transport_checks,   &claude_checks,  &agent_checks,
-    &relay_checks,    &spool_checks,       &destination_checks, &machine_checks, &delivery_checks,
+    &settings_checks,    &environment_checks, &transport_checks, &claude_checks,
+    &agent_checks,       &relay_checks,       &receiver_checks,  &spool_checks,
+    &destination_checks, &machine_checks,     &delivery_checks,
 };
 
 /* What the threads and the caller share; the last one to leave frees it. */

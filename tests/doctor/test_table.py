@@ -657,7 +657,71 @@ def the_clock_is_an_hour_ahead(s):
     s.destination.skew_s = -3600
 
 
+# ---- Claude Code without a relay between ----
+
+def direct(s, peer=None, **changes):
+    """Settings by hand, straight to a receiver; no agent."""
+    (s.path / "etc/claude-telemetry/agent.yaml").unlink()
+    s.remove(OURS)
+    url = peer if isinstance(peer, str) else (peer or s.destination).url
+    s.write(BASE, {"env": block(url, **{"OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer {TOKEN}", **changes})})
+
+
+@broken("receiver.tcp", "start the receiver", by_hand=True)
+def the_receiver_is_down(s):
+    direct(s, f"http://127.0.0.1:{closed_port()}")
+
+
+@broken("receiver.tls", "NODE_EXTRA_CA_CERTS", by_hand=True)
+def the_receivers_certificate_is_private(s):
+    direct(s, TLS)
+
+
+@broken("receiver.tls", "http://", by_hand=True)
+def tls_goes_to_a_plain_port(s):
+    direct(s, s.destination.url.replace("http:", "https:"))
+
+
+@broken("receiver.auth", "valid token", by_hand=True)
+def the_receiver_refuses_the_token(s):
+    direct(s, OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer planted-secret")
+
+
+@broken("receiver.auth", "OTEL_EXPORTER_OTLP_HEADERS", by_hand=True)
+def the_receiver_gets_no_token(s):
+    direct(s, OTEL_EXPORTER_OTLP_HEADERS=None)
+
+
+@broken("receiver.accepts", "receiver's own health", by_hand=True)
+def the_receiver_is_overloaded(s):
+    direct(s)
+    s.destination.status = 503
+
+
+@broken("receiver.accepts", "relay on this machine", by_hand=True)
+def the_receiver_is_slow(s):
+    direct(s)
+    s.destination.delay_s = 1.7
+
+
+@broken("receiver.accepts", "portal", by_hand=True)
+def a_portal_answers_for_the_receiver(s):
+    direct(s)
+    s.destination.body, s.destination.kind = b"<!DOCTYPE html>", "text/html; charset=utf-8"
+
+
 # ---- Whole machines ----
+
+@whole
+def straight_to_a_receiver(s):
+    direct(s)
+
+
+@whole
+def straight_to_a_receiver_with_a_private_authority(s):
+    direct(s, TLS, NODE_EXTRA_CA_CERTS="/etc/ssl/corp.pem")
+    s.write("etc/ssl/corp.pem", TLS.pem.read_text())
+
 
 @whole
 def a_dropin(s):
@@ -795,8 +859,9 @@ if __name__ == "__main__":
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
         RELAY, DESTINATION = Peer(), Peer()
-        TLS = Peer(certificate(pathlib.Path(folder)))
-        TLS.token = TOKEN
+        pair = certificate(pathlib.Path(folder))
+        TLS = Peer(pair)
+        TLS.token, TLS.pem = TOKEN, pair[0]
         assert len(BROKEN) >= 40
         result = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False).result
         for peer in (RELAY, DESTINATION, TLS):
