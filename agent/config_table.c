@@ -69,7 +69,8 @@ static const struct config_key keys[] = {
      .check = config_check_url},
     {.path = "server.ca_file",
      .type = CONFIG_TEXT,
-     .summary = "PEM file of a private certificate authority, used besides the system's.",
+     .summary = "PEM file of a private certificate authority, used besides the system's, for every "
+                "destination that names none of its own, too.",
      .check = config_check_path},
     {.path = "server.enrollment_secret_file",
      .type = CONFIG_TEXT,

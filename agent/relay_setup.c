@@ -70,7 +70,7 @@ static const char *path_below(struct relay_setup *setup, const char *root, const
 }
 
 static bool set_destination(struct relay_setup *setup, const struct config *values,
-                            const char *root, struct accounts *accounts,
+                            const char *root, const char *shared_ca, struct accounts *accounts,
                             struct relay_destination_options *out, struct error *err)
 {
     const char *compression = config_text(values, "compression");
@@ -83,6 +83,8 @@ static bool set_destination(struct relay_setup *setup, const struct config *valu
                                                           : RELAY_COMPRESSION_AUTO;
     out->concurrency = (unsigned)config_integer(values, "concurrency");
     out->ca_file = path_below(setup, root, config_text(values, "ca_file"));
+    if (!out->ca_file)
+        out->ca_file = path_below(setup, root, shared_ca);
     out->proxy = config_text(values, "proxy");
     out->batch_bytes = (size_t)config_integer(values, "batch_kib") * KIB;
     out->timeout_ms = (uint32_t)config_integer(values, "timeout_seconds") * 1000;
@@ -138,9 +140,11 @@ bool relay_setup_init(struct relay_setup *setup, const struct config *values, co
     o->destination_count = config_section_count(values, "destinations");
     struct relay_destination_options *list = many(setup, o->destination_count, sizeof *list);
     o->destinations = list;
+    /* A company's authority signs what it inspects: it counts for every destination without one. */
+    const char *shared_ca = config_text(values, "server.ca_file");
     for (size_t i = 0; i < o->destination_count; i++)
-        if (!set_destination(setup, config_section_at(values, "destinations", i), root, accounts,
-                             &list[i], err))
+        if (!set_destination(setup, config_section_at(values, "destinations", i), root, shared_ca,
+                             accounts, &list[i], err))
             return false;
     return true;
 }

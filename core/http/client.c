@@ -144,6 +144,18 @@ static void set_headers(struct http_transfer *t, const struct http_call *call)
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, lines);
 }
 
+/* The variables that the curl program reads for libcurl, which itself knows only the proxies'. */
+static void set_system_certificates(CURL *easy)
+{
+    const char *file = getenv("CURL_CA_BUNDLE"), *directory = getenv("SSL_CERT_DIR");
+    if (!file || !file[0])
+        file = getenv("SSL_CERT_FILE");
+    if (file && file[0])
+        curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+    if (directory && directory[0])
+        curl_easy_setopt(easy, CURLOPT_CAPATH, directory);
+}
+
 static void set_route(struct http_transfer *t, const struct http_call *call)
 {
     bool loopback;
@@ -154,6 +166,7 @@ static void set_route(struct http_transfer *t, const struct http_call *call)
         curl_easy_setopt(t->easy, CURLOPT_PROXY, call->proxy);
     curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 
+    set_system_certificates(t->easy);
     if (call->ca_file) {
         t->ca_file = xstrdup(call->ca_file);
         curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_setup);

@@ -33,7 +33,8 @@ struct http_call {
     const char *url;
     const char *const *headers;  /* "Name: value" lines, NULL-terminated, copied; or NULL */
     struct bytes body;           /* borrowed until the transfer ends */
-    const char *ca_file;         /* PEM of a private CA besides the system's; or NULL */
+    const char *ca_file;         /* PEM of a private CA besides the system's (which CURL_CA_BUNDLE,
+                                  * SSL_CERT_FILE and SSL_CERT_DIR name, as for curl); or NULL */
     const char *proxy;           /* NULL: from the environment, as curl does */
     uint32_t timeout_ms;         /* whole transfer; default 30,000 when 0 */
     uint32_t connect_timeout_ms; /* default 10,000 when 0 */
