@@ -60,7 +60,7 @@ struct service {
     struct housekeeping *housekeeping;
     struct schedule *schedule;
     struct query query;
-    struct portal portal;
+    struct portal *portal;
     struct lane lanes[MAX_LOOPS];
     unsigned lane_count;
 };
@@ -127,7 +127,6 @@ static bool open_parts(struct service *s, struct error *err)
     s->query = (struct query){
         .messages = s->messages,
         .control = s->control,
-        .integrations = &settings->integrations,
         .ingest = s->ingest,
         .gate = s->gate,
         .login = s->login,
@@ -135,13 +134,18 @@ static bool open_parts(struct service *s, struct error *err)
         .log = s->log,
         .started_ns = clock_wall_ns(&platform_clock),
     };
-    s->portal = (struct portal){
-        .messages = s->messages,
-        .login = s->login,
-        .sessions = s->sessions,
-        .clock = &platform_clock,
-        .log = s->log,
-    };
+    s->portal = portal_create(
+        &(struct portal_options){
+            .messages = s->messages,
+            .control = s->control,
+            .login = s->login,
+            .sessions = s->sessions,
+            .clock = &platform_clock,
+            .log = s->log,
+        },
+        err);
+    if (!s->portal)
+        return false;
     s->fleet = fleet_create(&(struct fleet_options){
         .control = s->control,
         .messages = s->messages,
@@ -150,7 +154,7 @@ static bool open_parts(struct service *s, struct error *err)
         .clock = &platform_clock,
         .log = s->log,
     });
-    struct route_table api = query_routes(&s->query), pages = portal_routes(&s->portal);
+    struct route_table api = query_routes(&s->query), pages = portal_routes(s->portal);
     struct route_table devices = fleet_routes(s->fleet);
     router_add(s->router, &api);
     router_add(s->router, &devices);
@@ -302,6 +306,7 @@ static void close_all(struct service *s)
     schedule_destroy(s->schedule);
     housekeeping_destroy(s->housekeeping);
     router_destroy(s->router);
+    portal_destroy(s->portal);
     fleet_destroy(s->fleet);
     ingest_destroy(s->ingest);
     for (unsigned i = 0; i < s->lane_count; i++) {

@@ -1,13 +1,12 @@
 #include "server/portal/html.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "server/query/instant.h"
-
-enum { PAGE_BYTES = 4 * 1024 * 1024 };
 
 void html_raw(struct page *page, const char *markup)
 {
@@ -51,6 +50,27 @@ void html_format(struct page *page, const char *format, ...)
     html_text(page, bytes_of(text));
 }
 
+void html_url(struct page *page, struct bytes text)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (size_t i = 0; i < text.len && !page->failed; i++) {
+        uint8_t c = text.data[i];
+        page->failed = memchr(plain, c, sizeof plain - 1)
+                           ? !buffer_append_byte(&page->out, c)
+                           : !buffer_append_format(&page->out, "%%%02X", c);
+    }
+}
+
+void html_attribute(struct page *page, const char *name, struct bytes text)
+{
+    html_raw(page, " ");
+    html_raw(page, name);
+    html_raw(page, "=\"");
+    html_text(page, text);
+    html_raw(page, "\"");
+}
+
 void html_count(struct page *page, int64_t value)
 {
     char digits[24];
@@ -63,73 +83,80 @@ void html_count(struct page *page, int64_t value)
     }
 }
 
-void html_money(struct page *page, int64_t microcents)
+void html_short(struct page *page, double value)
 {
-    html_format(page, "$%lld.%04lld", (long long)(microcents / 1000000),
-                (long long)(llabs(microcents % 1000000) / 100));
+    static const char *const units[] = {"", " k", " M", " G", " T"};
+    size_t unit = 0;
+    while (fabs(value) >= 999.5 && unit < sizeof units / sizeof *units - 1) {
+        value /= 1000;
+        unit++;
+    }
+    int digits = unit == 0 || fabs(value) >= 99.95 ? 0 : fabs(value) >= 9.995 ? 1 : 2;
+    html_format(page, "%.*f%s", digits, value, units[unit]);
+}
+
+void html_money(struct page *page, double microcents)
+{
+    int64_t cents = (int64_t)floor(fabs(microcents) / 10000 + 0.5);
+    html_raw(page, microcents < 0 ? "-$" : "$");
+    html_count(page, cents / 100);
+    html_format(page, ".%02d", (int)(cents % 100));
+}
+
+void html_share(struct page *page, double ratio)
+{
+    html_format(page, "%.1f%%", ratio * 100);
+}
+
+void html_duration(struct page *page, double ms)
+{
+    if (ms < 999.5)
+        html_format(page, "%.0f ms", ms);
+    else if (ms < 99950)
+        html_format(page, "%.1f s", ms / 1000);
+    else if (ms < 100 * 60000.0)
+        html_format(page, "%.0f min", ms / 60000);
+    else
+        html_format(page, "%.1f h", ms / 3600000);
 }
 
 void html_time(struct page *page, uint64_t unix_ns)
 {
     char day[INSTANT_DAY_BYTES];
     instant_day(unix_ns, day);
-    unsigned second_of_day = (unsigned)(unix_ns / NS_PER_S % 86400);
-    html_raw(page, "<time>");
-    html_format(page, "%s %02u:%02u:%02u", day, second_of_day / 3600, second_of_day / 60 % 60,
-                second_of_day % 60);
+    unsigned s = (unsigned)(unix_ns / NS_PER_S % 86400);
+    html_raw(page, "<time");
+    char machine[40];
+    snprintf(machine, sizeof machine, "%sT%02u:%02u:%02uZ", day, s / 3600, s / 60 % 60, s % 60);
+    html_attribute(page, "datetime", bytes_of(machine));
+    html_raw(page, ">");
+    html_format(page, "%s %02u:%02u:%02u", day, s / 3600, s / 60 % 60, s % 60);
     html_raw(page, "</time>");
 }
 
-void page_open(struct page *page, const char *title, const char *email, const char *csrf)
+void html_ago(struct page *page, uint64_t unix_ns, uint64_t now_ns)
 {
-    *page = (struct page){.out = {.max_bytes = PAGE_BYTES}};
-    html_raw(page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-                   "<meta name=\"color-scheme\" content=\"light dark\"><title>");
-    html_format(page, "%s", title);
-    html_raw(page, " - claude-telemetry</title>"
-                   "<link rel=\"stylesheet\" href=\"/assets/style.css\"></head><body>"
-                   "<header><a class=\"name\" href=\"/\">claude-telemetry</a>");
-    if (email) {
-        html_raw(page, "<form method=\"post\" action=\"/logout\"><span>");
-        html_format(page, "%s", email);
-        html_raw(page, "</span><input type=\"hidden\" name=\"csrf\" value=\"");
-        html_format(page, "%s", csrf);
-        html_raw(page, "\"><button>Log out</button></form>");
+    if (unix_ns == 0) {
+        html_raw(page, "never");
+        return;
     }
-    html_raw(page, "</header><main><h1>");
-    html_format(page, "%s", title);
-    html_raw(page, "</h1>");
-}
-
-void page_answer_with(struct page *page, struct http_exchange *exchange, int status,
-                      const char *name, const char *value)
-{
-    html_raw(page, "</main></body></html>\n");
-    const char *const headers[] = {"content-security-policy",
-                                   "default-src 'none'; style-src 'self'; img-src 'self'; "
-                                   "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-                                   "x-content-type-options",
-                                   "nosniff",
-                                   "referrer-policy",
-                                   "no-referrer",
-                                   "cache-control",
-                                   "no-store",
-                                   name,
-                                   value,
-                                   NULL};
-    static const char too_large[] = "the page is too large\n";
-    struct http_answer answer = {.status = page->failed ? 500 : status,
-                                 .content_type =
-                                     page->failed ? "text/plain" : "text/html; charset=utf-8",
-                                 .body =
-                                     page->failed ? bytes_of(too_large) : buffer_bytes(&page->out),
-                                 .headers = headers};
-    http_respond(exchange, &answer);
-    buffer_clear(&page->out);
-}
-
-void page_answer(struct page *page, struct http_exchange *exchange, int status)
-{
-    page_answer_with(page, exchange, status, NULL, NULL);
+    uint64_t s = now_ns > unix_ns ? (now_ns - unix_ns) / NS_PER_S : 0;
+    char day[INSTANT_DAY_BYTES], machine[40];
+    instant_day(unix_ns, day);
+    unsigned of_day = (unsigned)(unix_ns / NS_PER_S % 86400);
+    snprintf(machine, sizeof machine, "%sT%02u:%02u:%02uZ", day, of_day / 3600, of_day / 60 % 60,
+             of_day % 60);
+    html_raw(page, "<time");
+    html_attribute(page, "datetime", bytes_of(machine));
+    html_attribute(page, "title", bytes_of(machine));
+    html_raw(page, ">");
+    if (s < 60)
+        html_format(page, "%u s ago", (unsigned)s);
+    else if (s < 3600)
+        html_format(page, "%u min ago", (unsigned)(s / 60));
+    else if (s < 48 * 3600)
+        html_format(page, "%u h ago", (unsigned)(s / 3600));
+    else
+        html_format(page, "%u days ago", (unsigned)(s / 86400));
+    html_raw(page, "</time>");
 }

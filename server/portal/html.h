@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "core/http/server.h"
 
 struct page {
     struct buffer out;
@@ -21,17 +20,17 @@ struct page {
 void html_raw(struct page *page, const char *markup);
 void html_text(struct page *page, struct bytes text);
 void html_format(struct page *page, const char *format, ...) PRINTF_LIKE(2, 3); /* escaped */
+void html_url(struct page *page, struct bytes text); /* percent-encoded, for a query's value */
 
-void html_count(struct page *page, int64_t value);      /* 1,234,567 */
-void html_money(struct page *page, int64_t microcents); /* $12.3456 from USD x 10^6 */
-void html_time(struct page *page, uint64_t unix_ns);    /* a <time> element */
+/* " name=\"text\"" with the text escaped. */
+void html_attribute(struct page *page, const char *name, struct bytes text);
 
-/* The frame of every page: head, style, title; then the end and the answer. */
-void page_open(struct page *page, const char *title, const char *email, const char *csrf);
-void page_answer(struct page *page, struct http_exchange *exchange, int status);
-
-/* Further header pairs, NULL-terminated, besides those every page has. */
-void page_answer_with(struct page *page, struct http_exchange *exchange, int status,
-                      const char *name, const char *value);
+void html_count(struct page *page, int64_t value);     /* 1,234,567 */
+void html_short(struct page *page, double value);      /* 1.23 M */
+void html_money(struct page *page, double microcents); /* $1,234.56 from USD x 10^6 */
+void html_share(struct page *page, double ratio);      /* 42.0% */
+void html_duration(struct page *page, double ms);      /* 840 ms, 3.2 s, 4 min, 1.5 h */
+void html_time(struct page *page, uint64_t unix_ns);   /* a <time> element, UTC */
+void html_ago(struct page *page, uint64_t unix_ns, uint64_t now_ns); /* "3 min ago", "never" */
 
 #endif

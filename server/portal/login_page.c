@@ -1,18 +1,14 @@
 /* Logging in and out with a browser. */
 #include <stdio.h>
 
-#include "server/portal/html.h"
 #include "server/portal/pages.h"
 
 static void show_form(struct route_call *call, int status, const char *problem)
 {
     struct page page;
-    page_open(&page, "Log in", NULL, NULL);
-    if (problem) {
-        html_raw(&page, "<p class=\"problem\" role=\"alert\">");
-        html_format(&page, "%s", problem);
-        html_raw(&page, "</p>");
-    }
+    page_open(&page, call, TAB_NONE, "Log in");
+    if (problem)
+        page_put_problem(&page, problem);
     html_raw(&page,
              "<form class=\"login\" method=\"post\" action=\"/login\">"
              "<label for=\"email\">E-mail address</label>"

@@ -1,6 +1,11 @@
 /*
  * The pages people look at, rendered on the server: they work without scripts
  * and without the network. Every text that comes from outside passes html_text().
+ *
+ *   route ─▶ view (what the URL asks, as far as the role may) ─▶ sheets ─▶ page, or CSV
+ *
+ * Charts are drawn in the browser from the tables beside them, which are the
+ * same numbers; without scripts, or without the chart library, the tables stay.
  */
 #ifndef SERVER_PORTAL_PORTAL_H
 #define SERVER_PORTAL_PORTAL_H
@@ -10,16 +15,24 @@
 #include "server/auth/login.h"
 #include "server/auth/session.h"
 #include "server/router/router.h"
+#include "server/store/control.h"
 #include "server/store/messages.h"
 
-/* What pages need; the context of the route table. All borrowed. */
-struct portal {
+struct portal;
+
+/* What pages need. All borrowed. */
+struct portal_options {
     struct message_store *messages;
+    struct control_store *control;
     struct login *login;
     struct sessions *sessions;
     const struct clock *clock;
     struct log *log;
 };
+
+/* NULL when the control store does not answer. */
+struct portal *portal_create(const struct portal_options *options, struct error *err);
+void portal_destroy(struct portal *portal); /* NULL is fine */
 
 /* The routes; `portal` is borrowed as their context. */
 struct route_table portal_routes(struct portal *portal);
