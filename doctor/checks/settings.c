@@ -172,6 +172,12 @@ static void check_managed_missing(const struct scene *scene, const struct check_
             finding_add(f, CHECK_SKIP, NULL, "%snot judged before %s is right", whose, see);
             continue;
         }
+        if (none_wanted && !view->user) {
+            finding_add(f, CHECK_SKIP, NULL,
+                        "only people's own settings are written, which this user cannot see: run "
+                        "with sudo");
+            continue;
+        }
         if (managed_has_telemetry(view)) {
             finding_add(f, CHECK_OK, NULL, "%smanaged settings hold telemetry variables", whose);
             continue;

@@ -397,15 +397,19 @@ static void ask_proxy(const struct scene *scene, const struct settings_view *vie
         const struct view_entry *proxy = find_proxy(view, d.url);
         if (!proxy || no_proxy_names(view, d.url))
             continue;
-        if (loopback && (affected || is_grpc))
-            finding_add(f, CHECK_FAIL,
-                        judge_fix_set(scene, view, view_effective(view, "NO_PROXY"), "NO_PROXY",
-                                      "127.0.0.1,localhost,::1", w.fix),
+        if (loopback && (affected || is_grpc)) {
+            const struct view_entry *list = view_effective(view, "NO_PROXY");
+            char names[400];
+            snprintf(names, sizeof names, "%.300s%s127.0.0.1,localhost,::1",
+                     list && list->value ? list->value : "", list && list->value ? "," : "");
+            if (list && list->document->layer < VIEW_USER)
+                list = NULL; /* the policy says it for every shell */
+            finding_add(f, CHECK_FAIL, judge_fix_set(scene, view, list, "NO_PROXY", names, w.fix),
                         "%s%s is set in %s, NO_PROXY does not name 127.0.0.1, and Claude Code %s "
                         "sends %seven to this machine through the proxy",
                         w.whose, proxy->name, view_place(proxy, w.place),
                         judge_version(view, version), is_grpc ? "gRPC " : "");
-        else if (loopback)
+        } else if (loopback)
             finding_add(f, CHECK_OK, NULL,
                         "%s%s is set, and this version sends to 127.0.0.1 directly", w.whose,
                         proxy->name);

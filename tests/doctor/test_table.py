@@ -170,6 +170,15 @@ def the_headers_helper_is_not_executable(s):
     s.dropin(block(s.relay.url), otelHeadersHelper="/usr/bin/helper")
 
 
+@broken("settings.helper", "http/protobuf", by_hand=True)
+def the_headers_helper_is_not_asked_with_grpc(s):
+    s.write("usr/bin/helper", "#!/bin/sh\n", mode=0o755)
+    merged(s, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="grpc",
+           OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="grpc")
+    document = json.loads((s.path / BASE).read_text())
+    s.write(BASE, {**document, "otelHeadersHelper": "/usr/bin/helper"})
+
+
 @broken("settings.project", "remove OTEL_LOG_RAW_API_BODIES")
 def a_project_sets_a_variable_in_vain(s):
     s.write("home/alice/.claude.json", {"projects": {"/work/shop": {}}})
@@ -434,6 +443,13 @@ def the_extra_certificates_do_not_exist(s):
 def an_older_version_sends_loopback_through_the_proxy(s):
     s.install("2.1.100")
     s.write("etc/environment", "HTTP_PROXY=http://proxy.example:3128\n")
+
+
+@broken("proxy.loopback", '"NO_PROXY": "localhost,127.0.0.1')
+def grpc_to_this_machine_goes_through_the_proxy(s):
+    merged(s, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="grpc",
+           OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="grpc")
+    s.write("etc/environment", "HTTP_PROXY=http://proxy.example:3128\nNO_PROXY=localhost\n")
 
 
 @broken("env.typo", "OTEL_METRIC_EXPORT_INTERVAL", warns=True)

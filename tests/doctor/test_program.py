@@ -1,0 +1,216 @@
+"""The doctor as a program: options, exit codes, the JSON's shape, --fix, the bundle's secrets, --send."""
+import io
+import json
+import os
+import pathlib
+import sys
+import tarfile
+import time
+import unittest
+
+from setups import BASE, OURS, TOKEN, UID, Peer, Setup, block, closed_port
+
+DOCTOR = sys.argv[1] if len(sys.argv) > 1 else "claude-telemetry-doctor"
+AGENT = sys.argv[2] if len(sys.argv) > 2 else None
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "docs" / "doctor-report.schema.json"
+
+# Each stands somewhere that the doctor reads; none may be seen anywhere in what it says or writes.
+PLANTED = {
+    "destination's token file": "ct_planted-in-a-token-file-1", "header in the configuration": "planted-header-value-2",
+    "device token": "ct_planted-device-token-3", "enrolment secret": "planted-enrolment-secret-4",
+    "managed headers": "planted-managed-header-5", "user's headers": "planted-user-header-6",
+    "shell's headers": "planted-shell-header-7", "process's headers": "planted-process-header-8",
+    "proxy's password": "planted-proxy-password-9", "token in a URL": "planted-url-token-10",
+    "prompt in the status": "planted prompt text 11", "hook in the settings": "planted-hook-secret-12",
+    "API key in the user's env": "sk-ant-planted-api-key-13",
+}
+
+
+def plant(s):
+    p = list(PLANTED.values())
+    s.write("etc/claude-telemetry/token", p[0] + "\n", mode=0o600)
+    s.configure(destination=f"  - name: span\n    endpoint: {s.destination.url}\n    headers: {{ X-Span-Token: \"{p[1]}\" }}\n    signals: [metrics]\n",
+                extra=f"server: {{ url: {s.destination.url}, enrollment_secret_file: /etc/claude-telemetry/enrollment-secret }}\n")
+    s.write("var/lib/claude-telemetry/device.json", {"device_id": "d-1", "device_token": p[2], "server_url": s.destination.url}, mode=0o600)
+    s.write("etc/claude-telemetry/enrollment-secret", p[3], mode=0o600)
+    s.dropin(block(s.relay.url, OTEL_EXPORTER_OTLP_HEADERS=f"Authorization: Bearer {p[4]}", HTTPS_PROXY=f"http://corp:{p[8]}@proxy.example:3128",
+                   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{s.relay.url}/v1/traces?token={p[9]}"))
+    s.user({"OTEL_EXPORTER_OTLP_LOGS_HEADERS": f"X-Key={p[5]}", "ANTHROPIC_API_KEY": p[12]},
+           hooks={"Stop": [{"hooks": [{"type": "command", "command": f"curl -H 'Authorization: {p[11]}' x"}]}]})
+    s.shell(f'export OTEL_EXPORTER_OTLP_METRICS_HEADERS="Authorization=Basic {p[6]}"')
+    s.write("proc/stat", f"btime {int(time.time())}\n")
+    s.write("proc/77/cmdline", "claude\0")
+    s.write("proc/77/environ", f"OTEL_EXPORTER_OTLP_TRACES_HEADERS=api-key={p[7]}\0")
+    if os.getuid() == 0:
+        os.chown(s.path / "proc/77", UID, UID)
+    s.status(last={"prompt": p[10]})
+
+
+class Program(unittest.TestCase):
+    def setUp(self):
+        self.relay, self.destination = Peer(), Peer()
+        self.s = Setup(self.relay, self.destination, DOCTOR, AGENT)
+        self.addCleanup(self.s.close)
+        self.addCleanup(self.relay.close)
+        self.addCleanup(self.destination.close)
+
+    def expect_clean(self, what, text):
+        for name, secret in PLANTED.items():
+            self.assertNotIn(secret, text, f"{what} shows the {name}")
+
+    def unpack(self, *options):
+        path = self.s.path / "bundle.tar.gz"
+        self.s.run("--bundle", path, *options)
+        with tarfile.open(path) as archive:
+            return path, {m.name.split("/")[-1]: archive.extractfile(m).read().decode() for m in archive.getmembers()}
+
+    def test_no_output_holds_a_planted_secret(self):
+        plant(self.s)
+        for options in ([], ["--verbose"], ["--json"]):
+            run = self.s.run(*options)
+            self.assertIn(run.returncode, (0, 1), run.stderr)
+            self.assertGreater(len(run.stdout), 500)
+            self.expect_clean(" ".join(options), run.stdout + run.stderr)
+        json.loads(run.stdout)
+
+    def test_the_bundle_holds_what_support_needs_and_no_planted_secret(self):
+        plant(self.s)
+        path, files = self.unpack()
+        self.assertEqual(set(files), {"README.txt", "report.json", "report.txt", "agent.yaml", "status.json", "documents.txt", "machine.txt"})
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        for name, text in files.items():
+            self.expect_clean(name, text)
+            self.assertNotIn("planted", text, name)
+        self.assertIn("alice@example.com", files["report.json"])
+        self.assertIn("destinations:", files["agent.yaml"])
+        self.assertEqual(json.loads(files["report.json"])["version"], 1)
+        json.loads(files["status.json"])
+
+    def test_the_bundle_leaves_names_out_of_addresses_when_asked(self):
+        _, files = self.unpack("--hide-emails")
+        for name, text in files.items():
+            self.assertNotIn("alice@", text, name)
+        self.assertIn("***@example.com", files["report.json"])
+
+    def test_the_json_has_the_documented_shape(self):
+        report = self.s.report()
+        report.pop("by_id"), report.pop("exit_code"), report.pop("stderr")
+        check(json.loads(SCHEMA.read_text()), report, "report")
+        counts = {status: sum(c["status"] == status for c in report["checks"]) for status in ("ok", "warn", "fail", "skip")}
+        self.assertEqual(report["summary"], counts)
+        promised = """settings.managed.json settings.managed.missing settings.managed.readable settings.precedence settings.user.override
+            env.shell.override env.headers.format env.resource_attributes.format env.protocol env.exporters env.traces_beta claude.version
+            claude.installed identity.email relay.running relay.port relay.token relay.accepts spool.writable spool.backlog spool.integrity
+            destination.central.dns destination.central.tcp destination.central.tls destination.central.auth destination.central.accepts
+            proxy.loopback clock.skew disk.free service.enabled delivery.end_to_end"""
+        self.assertLessEqual(set(promised.split()), {c["id"] for c in report["checks"]})
+
+    def test_only_picks_by_the_beginning_of_an_id(self):
+        ids = [c["id"] for c in self.s.report("--only", "settings.managed,relay.port")["checks"]]
+        self.assertEqual(ids, ["settings.managed.json", "settings.managed.readable", "settings.managed.missing",
+                               "settings.managed.writable", "relay.port"])
+        self.assertEqual([c["id"] for c in self.s.report("--only=destination.central.tcp")["checks"]], ["destination.central.tcp"])
+
+    def test_wrong_usage_is_2_and_says_what_to_do(self):
+        for options in (["--only", "no.such"], ["--nonsense"], ["--bundle"], ["--config", "/no/such.yaml"]):
+            run = self.s.run(*options)
+            self.assertEqual(run.returncode, 2, options)
+            self.assertRegex(run.stderr, r"^claude-telemetry-doctor: .+\n  fix: .+")
+        self.assertEqual(self.s.run("--help").returncode, 0)
+        self.assertRegex(self.s.run("--version").stdout, r"^claude-telemetry-doctor \d+\.\d+")
+
+    def test_no_colour_without_a_terminal(self):
+        self.assertNotIn("\033", self.s.run("--verbose").stdout)
+
+    def test_the_settings_tell_where_each_value_comes_from(self):
+        self.s.user({"OTEL_LOGS_EXPORTER": "none"})
+        variables = {v["name"]: v for v in self.s.report()["settings"][0]["variables"]}
+        exporter = variables["OTEL_LOGS_EXPORTER"]
+        self.assertEqual((exporter["value"], exporter["source"]), ("otlp", "managed files"))
+        self.assertIn("90-claude-telemetry.json' line", exporter["place"])
+        self.assertEqual(exporter["overrides"], "none")
+        self.assertIn("home/alice/.claude/settings.json", exporter["overrides_place"])
+        self.assertEqual(variables["OTEL_EXPORTER_OTLP_HEADERS"]["value"], "***")
+
+    def test_fix_repairs_what_is_safe_and_says_so(self):
+        self.s.write(OURS, '{"env": {')
+        before = (self.s.path / "etc/claude-telemetry/agent.yaml").read_text()
+        report = self.s.report("--fix")
+        self.assertEqual(report["exit_code"], 0, report["checks"])
+        self.assertTrue(any("90-claude-telemetry.json" in sentence for sentence in report["fixed"]), report["fixed"])
+        self.assertEqual((self.s.path / "etc/claude-telemetry/agent.yaml").read_text(), before)
+        self.assertEqual(json.loads((self.s.path / OURS).read_text())["env"]["OTEL_LOGS_EXPORTER"], "otlp")
+
+    def test_fix_leaves_foreign_files_that_are_no_json(self):
+        self.s.write("home/alice/.claude/settings.json", "{broken", mode=0o600)
+        self.s.remove(OURS)
+        report = self.s.report("--fix")
+        self.assertEqual((self.s.path / "home/alice/.claude/settings.json").read_text(), "{broken")
+        self.assertEqual(report["exit_code"], 1)
+        self.assertIn("settings.json", report["stderr"])
+
+    def test_without_fix_nothing_is_written(self):
+        self.s.remove(OURS)
+        before = {p: (p.stat().st_mtime_ns, p.stat().st_mode) for p in self.s.path.rglob("*")}
+        self.s.report()
+        self.assertEqual({p: (p.stat().st_mtime_ns, p.stat().st_mode) for p in self.s.path.rglob("*")}, before)
+
+    def test_send_posts_the_report_with_the_devices_token(self):
+        self.destination.token = None
+        self.s.configure(extra=f"server: {{ url: {self.destination.url} }}\n")
+        self.s.write("var/lib/claude-telemetry/device.json",
+                     {"device_id": "d-1", "device_token": "ct_device-token", "server_url": self.destination.url}, mode=0o600)
+        run = self.s.run("--send", "--only", "relay")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        path, headers, body = next(r for r in self.destination.requests if r[0].endswith("doctor-reports"))
+        self.assertEqual((path, headers["Authorization"]), ("/api/v1/doctor-reports", "Bearer ct_device-token"))
+        self.assertEqual(json.loads(body)["report"]["version"], 1)
+
+    def test_send_without_a_server_says_what_is_missing(self):
+        run = self.s.run("--send", "--only", "relay")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("server.url", run.stderr)
+
+    def test_a_record_is_sent_once_through_the_relay(self):
+        self.s.report()
+        records = [body for path, _, body in self.relay.requests if path == "/v1/logs" and body]
+        self.assertEqual(len(records), 1)
+        self.assertIn(b"claude_telemetry.doctor", records[0])
+
+    def test_a_whole_run_takes_seconds_even_when_nothing_answers(self):
+        self.relay.delay_s = self.destination.delay_s = 30
+        start = time.monotonic()
+        report = self.s.report()
+        self.assertLess(time.monotonic() - start, 25)
+        self.assertEqual(report["exit_code"], 1)
+
+    def test_an_empty_machine_is_told_what_is_missing(self):
+        for path in ("etc/claude-telemetry", "etc/claude-code", "home", "usr"):
+            os.rename(self.s.path / path, self.s.path / (path.replace("/", "-") + ".away"))
+        report = self.s.report()
+        self.assertEqual([c["id"] for c in report["checks"] if c["status"] == "fail"], ["settings.managed.missing"])
+        self.assertIn("install claude-telemetry-agent", report["by_id"]["settings.managed.missing"]["fix"])
+
+
+def check(schema, value, where):
+    """The part of JSON Schema that the document uses."""
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
+    allowed = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    assert any(isinstance(value, kinds[kind]) for kind in allowed), f"{where}: {value!r} is no {allowed}"
+    if "const" in schema:
+        assert value == schema["const"], where
+    if "enum" in schema:
+        assert value in schema["enum"], f"{where}: {value}"
+    if isinstance(value, dict):
+        for name in schema.get("required", []):
+            assert name in value, f"{where}: {name} is missing"
+        for name, member in value.items():
+            assert name in schema["properties"], f"{where}: {name} is not documented"
+            check(schema["properties"][name], member, f"{where}.{name}")
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            check(schema["items"], item, f"{where}[{i}]")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
