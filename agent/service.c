@@ -12,7 +12,7 @@
 
 enum {
     LOOK_MS = 1000,        /* while something happens */
-    QUIET_LOOK_MS = 5000,  /* while nothing does */
+    QUIET_LOOK_MS = 2000,  /* while nothing does */
     QUIET_AFTER_LOOKS = 5, /* in a row without a change */
     REFRESH_MS = 5 * 60 * 1000,
     DRAIN_LIMIT_MS = 5000,

@@ -76,11 +76,6 @@ def send_all(agent, at_half):
     return len(todo)
 
 
-def backlog(agent):
-    destinations = agent.status().get("destinations") or []
-    return sum(d.get("backlog_records", 0) for d in destinations) if destinations else None
-
-
 def table(title, rows, first):
     print(f"\n{title:<34}{'requests':>9}{'input':>10}{'output':>10}{'cache read':>12}{'cache write':>12}{'USD':>12}")
     for row in rows:
@@ -129,7 +124,7 @@ def main():
         server.start()
         agent.start()
         sent = send_all(agent, at_half)
-        programs.wait_until(lambda: backlog(agent) == 0, 60, "empty spool")
+        programs.wait_until(lambda: agent.backlog() == 0, 60, "empty spool")
         print(f"{sent} recorded requests through the relay {agent.url} into {server.url}")
         show_usage(server)
         ok = verify(server)

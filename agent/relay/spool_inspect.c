@@ -176,8 +176,11 @@ static bool read_segments(const struct fs *fs, const char *dir, visit_segment *e
                           const struct visit_record *records, struct error *err)
 {
     struct names names;
-    if (!names_of(fs, dir, &names, err))
+    if (!names_of(fs, dir, &names, err)) {
+        if (err->kind == FAIL_NOT_FOUND)
+            error_remedy(err, "the agent makes it when it runs: check --root and relay.spool.path");
         return error_wrap(err, "cannot look at the spool");
+    }
     bool ok = true;
     struct place own = {0}, next;
     struct fs_file *file = NULL, *next_file = NULL;

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -184,6 +185,12 @@ destinations:
             self.program.check_alive()
             return http("GET", self.url + "/healthz")[0] == 200
         wait_until(up, what="relay up")
+
+    def backlog(self):
+        """Requests that wait for any destination, as of now: the status file may be seconds old."""
+        _, _, text = http("GET", self.url + "/metrics")
+        counts = re.findall(r"^claude_telemetry_destination_backlog_requests\{.*\} (\d+)$", text.decode(), re.M)
+        return sum(int(count) for count in counts)
 
     def status(self):
         run = subprocess.run([AGENT, "status", "--json", "--root", self.root], capture_output=True, text=True, timeout=30)
