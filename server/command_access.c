@@ -86,6 +86,7 @@ int command_system_create(const struct options *o, const struct settings *s)
     struct control_store *store = command_open_control(s, &err);
     bool done = store && store->kind->system_create(store, o->words[2],
                                                     clock_wall_ns(&platform_clock), &system, &err);
+    done = done && command_note(store, "system.create", system.name, &err);
     if (done && o->json) {
         list_open(&l, true, false);
         done = put_system(&l, &system);
@@ -184,7 +185,8 @@ int command_token_create(const struct options *o, const struct settings *s)
         token_hash(bytes_of(text), token.sha256);
         token_prefix(bytes_of(text), token.prefix);
         token.system_id = system.id;
-        done = store->kind->token_create(store, &token, &token.id, &err);
+        done = store->kind->token_create(store, &token, &token.id, &err) &&
+               command_note(store, "token.create", token.prefix, &err);
     }
     if (done && o->json)
         printf("{\"id\":%lld,\"prefix\":\"%s\",\"token\":\"%s\"}\n", (long long)token.id,
@@ -274,6 +276,7 @@ int command_token_revoke(const struct options *o, const struct settings *s)
         error_set(&err, FAIL_NOT_FOUND, "no valid token, or more than one, is called '%s'", shown);
         error_remedy(&err, "give the whole token, or its id: `" PROGRAM " token list --json`");
     }
+    done = done && command_note(store, "token.revoke", shown, &err);
     if (done && !o->json)
         printf("revoked '%s'; running servers refuse it within seconds\n", shown);
     else if (done)
@@ -328,7 +331,8 @@ int command_user_create(const struct options *o, const struct settings *s)
     if (!describe_user(o, &user, &err))
         return command_fail(&err);
     struct control_store *store = command_open_control(s, &err);
-    bool done = store && store->kind->user_create(store, &user, &err);
+    bool done = store && store->kind->user_create(store, &user, &err) &&
+                command_note(store, "user.create", user.email, &err);
     if (done && o->json)
         printf("{\"email\":\"%s\",\"role\":\"%s\"}\n", user.email, role_name(user.role));
     else if (done)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "core/crypto/crypto.h"
 #include "platform/fs.h"
 #include "platform/platform.h"
 #include "server/auth/identity.h"
@@ -27,6 +28,21 @@ int command_retention_run(const struct options *o, const struct settings *s)
     return finish(store, done, &err);
 }
 
+/* Noted under a hash: the log must not be what keeps the name. */
+static bool note_erasure(const struct settings *s, const char *person, struct error *err)
+{
+    uint8_t hash[SHA256_BYTES];
+    char hex[2 * SHA256_BYTES + 1], subject[sizeof hex + 8];
+    crypto_sha256(bytes_of(person), hash);
+    crypto_hex(bytes_make(hash, sizeof hash), hex);
+    snprintf(subject, sizeof subject, "sha256:%s", hex);
+    struct control_store *store = command_open_control(s, err);
+    bool done = store && command_note(store, "erase", subject, err);
+    if (store)
+        store->kind->close(store);
+    return done;
+}
+
 int command_erase(const struct options *o, const struct settings *s)
 {
     struct error err = {0};
@@ -38,8 +54,9 @@ int command_erase(const struct options *o, const struct settings *s)
         return command_fail(&err);
     }
     struct message_store *store = command_open_messages(s, &err);
-    bool done = store && store->kind->erase(store, bytes_of(person), clock_wall_ns(&platform_clock),
-                                            &deleted, &err);
+    bool done =
+        store && note_erasure(s, person, &err) &&
+        store->kind->erase(store, bytes_of(person), clock_wall_ns(&platform_clock), &deleted, &err);
     if (done)
         printf(o->json ? "{\"email\":\"%s\",\"deleted\":%llu}\n"
                        : "erased '%s': %llu rows deleted, and what arrives late stays out\n",

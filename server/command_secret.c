@@ -77,7 +77,8 @@ int command_secret_create(const struct options *o, const struct settings *s)
     if (done) {
         mint(text, &secret);
         secret.system_id = system.id;
-        done = store->kind->fleet->secret_create(store, &secret, &err);
+        done = store->kind->fleet->secret_create(store, &secret, &err) &&
+               command_note(store, "enrollment-secret.create", secret.prefix, &err);
     }
     if (done && o->json)
         printf("{\"prefix\":\"%s\",\"system\":\"%s\",\"secret\":\"%s\"}\n", secret.prefix,
@@ -145,8 +146,10 @@ int command_secret_revoke(const struct options *o, const struct settings *s)
     char prefix[SECRET_SHOWN_CHARACTERS + 1]; /* the whole secret is taken as well */
     snprintf(prefix, sizeof prefix, "%s", o->words[2]);
     struct control_store *store = command_open_control(s, &err);
-    bool done = store && store->kind->fleet->secret_revoke(store, prefix,
-                                                           clock_wall_ns(&platform_clock), &err);
+    bool done =
+        store &&
+        store->kind->fleet->secret_revoke(store, prefix, clock_wall_ns(&platform_clock), &err) &&
+        command_note(store, "enrollment-secret.revoke", prefix, &err);
     if (done)
         printf(o->json ? "{\"revoked\":true}\n"
                        : "revoked; devices that are enrolled already keep their tokens\n");

@@ -26,9 +26,15 @@ command command_import_status;
 command command_retention_run;
 command command_erase;
 command command_backup;
+command command_audit_list;
+command command_audit_verify;
 
 /* Prints `err` and returns the exit code that its kind asks for. */
 int command_fail(const struct error *err);
+
+/* Writes to the audit log what this command is about to do, or has done. */
+MUST_USE bool command_note(struct control_store *store, const char *action, const char *subject,
+                           struct error *err);
 
 /* NULL on failure, printed; with what to do about it. */
 struct control_store *command_open_control(const struct settings *settings, struct error *err);

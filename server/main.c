@@ -25,6 +25,8 @@ static const struct {
     {"retention", "run", 0, command_retention_run},
     {"erase", NULL, 0, command_erase},
     {"backup", NULL, 0, command_backup},
+    {"audit", "list", 0, command_audit_list},
+    {"audit", "verify", 0, command_audit_verify},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

@@ -10,6 +10,7 @@
 #include "core/json/writer.h"
 #include "platform/platform.h"
 #include "server/auth/throttle.h"
+#include "server/store/audit.h"
 
 enum {
     KEY_BYTES = 32,
@@ -130,6 +131,17 @@ static uint32_t wait_of(struct login *l, const struct attempt *a, uint64_t now_n
     return most > email ? most : email;
 }
 
+static bool note(struct login *l, const char *action, const char *address,
+                 const struct identity *who, const char *source, struct error *err)
+{
+    const struct audit_note entry = {.who = who ? who->email : "",
+                                     .role = who ? role_name(who->role) : "",
+                                     .action = action,
+                                     .source = source,
+                                     .subject = bytes_of(address)};
+    return audit_add(l->control, &entry, clock_wall_ns(l->clock), err);
+}
+
 enum login_outcome login_check(struct login *l, struct bytes email, const char *password,
                                const char *source, struct identity *out, uint32_t *retry_after_s,
                                struct error *err)
@@ -156,13 +168,16 @@ enum login_outcome login_check(struct login *l, struct bytes email, const char *
         throttle_failed(l->throttle, a.pair, now_ns);
         throttle_failed(l->throttle, a.source, now_ns);
         throttle_failed(l->throttle, a.email, now_ns);
-        return LOGIN_WRONG;
+        /* What was typed for nobody's address may be a password in the wrong field. */
+        return note(l, "login.failed", known ? address : "(nobody)", NULL, source, err)
+                   ? LOGIN_WRONG
+                   : LOGIN_NO_ANSWER;
     }
     throttle_forgive(l->throttle, a.pair);
     throttle_forgive(l->throttle, a.email);
     snprintf(out->email, sizeof out->email, "%s", user.email);
     out->role = user.role;
-    return LOGIN_GOOD;
+    return note(l, "login", address, out, source, err) ? LOGIN_GOOD : LOGIN_NO_ANSWER;
 }
 
 /* ---- Bearer tokens ---- */

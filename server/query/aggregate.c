@@ -297,7 +297,8 @@ void query_aggregate(void *context, struct route_call *call)
     }
     struct answer a = {.question = &question, .out = {.max_bytes = ANSWER_MAX_BYTES}};
     bool csv = query_wants_csv(call->request);
-    bool done = csv ? answer_as_csv(q, &a, &err) : answer_as_json(q, &a, &err);
+    bool done = csv ? answer_as_csv(q, &a, &err) && query_note(q, call, "export", &err)
+                    : answer_as_json(q, &a, &err);
     if (!done) {
         if (err.kind == FAIL_TOO_LARGE)
             error_remedy(&err, "group by less, narrow from and to, or ask for top=100");

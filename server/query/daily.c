@@ -206,6 +206,7 @@ void query_daily_usage(void *context, struct route_call *call)
     bool done = usage_visit_days(q->messages, d.from_ns, d.to_ns, d.grouping, &arena,
                                  csv ? put_csv_day : put_json_day, &d, &err);
     arena_clear(&arena);
+    done = done && (!csv || query_note(q, call, "export", &err));
     if (!csv) {
         json_array_close(&d.writer);
         json_object_close(&d.writer);

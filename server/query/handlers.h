@@ -13,6 +13,12 @@ route_handler query_health;
 route_handler query_ready;
 route_handler query_metrics;
 route_handler query_refusals;
+route_handler query_audit;
+
+/* Writes to the audit log who asked what: before the answer goes out, since what is not written
+ * down must not be shown. */
+MUST_USE bool query_note(const struct query *query, struct route_call *call, const char *action,
+                         struct error *err);
 
 uint32_t query_time_limit_ms(const struct query *query);
 

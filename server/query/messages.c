@@ -174,12 +174,10 @@ static bool finish_listing(struct listing *l)
     return json_writer_ok(&l->writer);
 }
 
-static void note_bodies_read(const struct query *q, const struct route_call *call)
+/* Whoever is shown bodies is written down first. */
+static bool note_bodies_read(const struct query *q, struct route_call *call, struct error *err)
 {
-    if (call->who.role >= ROLE_AUDITOR)
-        log_info(q->log, "audit", "message bodies may have been read by=%s path=%.*s",
-                 call->who.email, (int)call->request->path.len,
-                 (const char *)call->request->path.data);
+    return call->who.role < ROLE_AUDITOR || query_note(q, call, "message.read", err);
 }
 
 void query_list_messages(void *context, struct route_call *call)
@@ -211,8 +209,9 @@ void query_list_messages(void *context, struct route_call *call)
     } else if (!finish_listing(&l)) {
         answer_error(call->exchange, 400, "too_large", "the page is too large",
                      "ask for fewer rows with take=");
+    } else if (!note_bodies_read(q, call, &err)) {
+        query_answer_failure(q, call, &err);
     } else {
-        note_bodies_read(q, call);
         answer_json(call->exchange, buffer_bytes(&l.out));
     }
     buffer_clear(&l.out);
@@ -275,11 +274,9 @@ void query_get_message(void *context, struct route_call *call)
     found = found && q->messages->kind->get(q->messages, key, put_single, &s, &err) &&
             (s.type != MESSAGE_GENERATION || put_children(q, call->parameters[0], &s.writer, &err));
     json_object_close(&s.writer);
-    if (found && json_writer_ok(&s.writer)) {
-        note_bodies_read(q, call);
+    if (found && json_writer_ok(&s.writer) && note_bodies_read(q, call, &err))
         answer_json(call->exchange, buffer_bytes(&out));
-    } else {
+    else
         query_answer_failure(q, call, &err);
-    }
     buffer_clear(&out);
 }

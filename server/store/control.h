@@ -63,6 +63,7 @@ typedef bool control_user_visit(void *context, const struct control_user *user);
 
 struct control_fleet_kind;     /* server/store/fleet.h */
 struct control_api_usage_kind; /* server/store/api_usage.h */
+struct control_audit_kind;     /* server/store/audit.h */
 
 struct control_store_kind {
     const char *scheme;
@@ -102,6 +103,7 @@ struct control_store_kind {
 
     const struct control_fleet_kind *fleet;
     const struct control_api_usage_kind *api_usage;
+    const struct control_audit_kind *audit;
 
     /*
      * Copies everything at `location` as of now into the new file `target`, durably, while

@@ -19,7 +19,8 @@ static const char STEP_1[] =
     "CREATE TABLE user(id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, role INTEGER NOT NULL,"
     " password TEXT NOT NULL, created_ns INTEGER NOT NULL) STRICT;"
     "CREATE TABLE value(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
-static const char *const STEPS[] = {STEP_1, SQLITE_FLEET_SCHEMA, SQLITE_API_USAGE_SCHEMA};
+static const char *const STEPS[] = {STEP_1, SQLITE_FLEET_SCHEMA, SQLITE_API_USAGE_SCHEMA,
+                                    SQLITE_AUDIT_SCHEMA};
 
 /* Small and rarely asked: one connection behind a lock. */
 struct sqlite_control {
@@ -415,5 +416,6 @@ const struct control_store_kind sqlite_control_kind = {
     .value_put = control_value_put,
     .fleet = &sqlite_fleet_kind,
     .api_usage = &sqlite_api_usage_kind,
+    .audit = &sqlite_audit_kind,
     .backup = sqlite_backup,
 };

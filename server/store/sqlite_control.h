@@ -3,6 +3,7 @@
 #define SERVER_STORE_SQLITE_CONTROL_H
 
 #include "server/store/api_usage.h"
+#include "server/store/audit.h"
 #include "server/store/control.h"
 #include "server/store/fleet.h"
 #include "server/store/sqlite_db.h"
@@ -19,9 +20,11 @@ void control_text(sqlite3_stmt *q, int column, char *out, size_t size);
 
 extern const struct control_fleet_kind sqlite_fleet_kind;
 extern const struct control_api_usage_kind sqlite_api_usage_kind;
+extern const struct control_audit_kind sqlite_audit_kind;
 
 /* Steps of the control schema. */
 extern const char SQLITE_FLEET_SCHEMA[];
 extern const char SQLITE_API_USAGE_SCHEMA[];
+extern const char SQLITE_AUDIT_SCHEMA[];
 
 #endif

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/store/audit.h"
+
 static struct memory_control *of(struct control_store *store, struct error *err)
 {
     struct memory_control *m = (struct memory_control *)store;
@@ -101,6 +103,19 @@ static bool value_put(struct control_store *store, const char *name, struct byte
     return buffer_append(place, value);
 }
 
+static bool audit_put(struct control_store *store, struct audit_entry *entry, struct error *err)
+{
+    struct memory_control *m = of(store, err);
+    if (!m)
+        return false;
+    m->audit_count++;
+    snprintf(m->audited, sizeof m->audited, "%s %s by '%s' from %s", entry->action, entry->subject,
+             entry->who, entry->source);
+    return true;
+}
+
+static const struct control_audit_kind audit_kind = {.add = audit_put};
+
 static const struct control_store_kind kind = {
     .scheme = "memory",
     .token_create = token_create,
@@ -109,6 +124,7 @@ static const struct control_store_kind kind = {
     .user_find = user_find,
     .value_get = value_get,
     .value_put = value_put,
+    .audit = &audit_kind,
 };
 
 void memory_control_init(struct memory_control *m)

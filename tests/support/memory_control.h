@@ -17,6 +17,8 @@ struct memory_control {
     char value_names[MEMORY_CONTROL_MAX][32];
     struct buffer values[MEMORY_CONTROL_MAX];
     size_t value_count;
+    unsigned audit_count;
+    char audited[1024]; /* the last entry of the audit log */
 };
 
 void memory_control_init(struct memory_control *control);

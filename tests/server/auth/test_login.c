@@ -56,6 +56,19 @@ START_TEST(the_right_password_logs_in_whatever_the_case_of_the_address)
 }
 END_TEST
 
+START_TEST(every_attempt_is_in_the_audit_log_and_no_typed_text_is)
+{
+    add_user("ann@example.com", ROLE_ANALYST, "open sesame");
+    ck_assert_int_eq(attempt("ann@example.com", "open sesame", "10.1.1.1"), LOGIN_GOOD);
+    ck_assert_str_eq(control.audited, "login ann@example.com by 'ann@example.com' from 10.1.1.1");
+    ck_assert_int_eq(attempt("ann@example.com", "wrong", "10.1.1.1"), LOGIN_WRONG);
+    ck_assert_str_eq(control.audited, "login.failed ann@example.com by '' from 10.1.1.1");
+    ck_assert_int_eq(attempt("hunter2@example.com", "x", "10.1.1.1"), LOGIN_WRONG);
+    ck_assert_str_eq(control.audited, "login.failed (nobody) by '' from 10.1.1.1");
+    ck_assert_uint_eq(control.audit_count, 3);
+}
+END_TEST
+
 START_TEST(five_failures_make_the_next_attempt_wait_even_with_the_right_password)
 {
     add_user("ann@example.com", ROLE_ANALYST, "open sesame");
@@ -150,6 +163,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, the_right_password_logs_in_whatever_the_case_of_the_address);
+    tcase_add_test(tests, every_attempt_is_in_the_audit_log_and_no_typed_text_is);
     tcase_add_test(tests, five_failures_make_the_next_attempt_wait_even_with_the_right_password);
     tcase_add_test(tests, a_token_names_its_user_until_it_expires);
     tcase_add_test(tests, a_token_has_the_role_of_now_and_dies_with_its_user);
