@@ -28,6 +28,7 @@
 #include "server/housekeeping.h"
 #include "server/importers/schedule.h"
 #include "server/ingest/ingest.h"
+#include "server/message/prices.h"
 #include "server/portal/portal.h"
 #include "server/query/query.h"
 #include "server/router/router.h"
@@ -51,6 +52,7 @@ struct service {
     struct fs_file *lock;
     struct control_store *control;
     struct message_store *messages;
+    struct prices *prices;
     struct gate *gate;
     struct login *login;
     struct sessions *sessions;
@@ -115,11 +117,13 @@ static bool open_parts(struct service *s, struct error *err)
         return false;
     s->sessions = sessions_create(&platform_clock, MAX_SESSIONS);
     s->gate = gate_create(&(struct gate_options){.control = s->control, .clock = &platform_clock});
+    s->prices = prices_create_builtin();
     s->ingest = ingest_create(&(struct ingest_options){
         .store = s->messages,
         .gate = s->gate,
         .clock = &platform_clock,
         .log = s->log,
+        .prices = s->prices,
         .max_request_bytes = settings->max_request_mib * MIB,
     });
     s->router = router_create(
@@ -315,6 +319,7 @@ static void close_all(struct service *s)
     }
     for (unsigned i = 0; i < s->lane_count; i++)
         loop_destroy(s->lanes[i].loop);
+    prices_destroy(s->prices);
     gate_destroy(s->gate);
     sessions_destroy(s->sessions);
     login_destroy(s->login);

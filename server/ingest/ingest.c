@@ -26,6 +26,7 @@ struct ingest {
     struct gate *gate;
     const struct clock *clock;
     struct log *log;
+    const struct prices *prices;
     size_t max_request_bytes;
     struct writer *writer;
     struct atomic_counters counters;
@@ -52,6 +53,7 @@ struct ingest *ingest_create(const struct ingest_options *options)
     in->gate = options->gate;
     in->clock = options->clock;
     in->log = options->log;
+    in->prices = options->prices;
     in->max_request_bytes =
         options->max_request_bytes ? options->max_request_bytes : DEFAULT_REQUEST_BYTES;
     in->writer = writer_create(&(struct writer_options){
@@ -346,6 +348,7 @@ void ingest_on_request(void *context, struct http_exchange *exchange,
         .received_ns = d->received_ns,
         .owner = bytes_of(token.person),
         .max_body_bytes = control_plan_body_bytes(token.plan),
+        .prices = in->prices,
     };
     if (!request_signal_of_path(request->path, &d->signal) ||
         !request_batch_range(request, &d->range, &err) ||

@@ -36,6 +36,7 @@ struct ingest_options {
     struct gate *gate;           /* borrowed */
     const struct clock *clock;   /* borrowed */
     struct log *log;             /* borrowed, or NULL */
+    const struct prices *prices; /* borrowed; NULL: no costs are computed */
     size_t max_request_bytes;    /* inflated; default 64 MiB when 0 */
     size_t max_queue_requests;   /* default 1,024 when 0 */
     size_t max_queue_bytes;      /* of decoded rows; default 256 MiB when 0 */

@@ -5,6 +5,7 @@
 
 #include "server/message/classify.h"
 #include "server/message/draft.h"
+#include "server/message/prices.h"
 
 enum { TEXT_BYTES = 512, SCRATCH_BYTES = 128 * 1024 * 1024 };
 
@@ -153,6 +154,12 @@ static void take_common(struct draft *d, struct record_kind kind, struct otlp_at
         draft_find_text(d, KEYS("tool_use_id", "gen_ai.tool.call.id", "call_id"), TEXT_BYTES);
     out->tool_name =
         draft_find_text(d, KEYS("tool_name", "gen_ai.tool.name", "function_name"), TEXT_BYTES);
+
+    /* Other speeds have other prices. */
+    const struct bytes speed = draft_find_text(d, KEYS("speed"), TEXT_BYTES);
+    if (d->context->prices && out->type == MESSAGE_GENERATION &&
+        (speed.len == 0 || bytes_equal_text(speed, "normal")))
+        out->cost_computed_microcents = prices_cost(d->context->prices, out);
 
     struct person_claim who = person_resolve(d, resource);
     out->person = who.person;

@@ -35,11 +35,14 @@
 /* All of metadata; attributes past it are left out and counted in "metadata.dropped". */
 #define MESSAGE_METADATA_BYTES (256 * KIB)
 
+struct prices;
+
 struct message_context {
     int64_t system_id; /* part of every key: two systems never share a row */
     uint64_t received_ns;
     struct bytes owner;    /* e-mail of the token's or device's enrolled person; may be empty */
     size_t max_body_bytes; /* by plan */
+    const struct prices *prices; /* server/message/prices.h, borrowed; NULL: nothing is computed */
 };
 
 /* A record without a time of its own counts for received_ns. */
