@@ -92,8 +92,8 @@ static void check_integrity(const struct scene *scene, const struct check_target
             finding_add(f, CHECK_FAIL, err.remedy, "%s", err.cause);
     } else if (v.damaged_records > 0 || v.damaged_positions > 0 || v.damaged_headers > 0) {
         finding_add(f, CHECK_FAIL,
-                    "run: sudo systemctl restart claude-telemetry-agent    (sets damaged records "
-                    "aside and goes on), then check the disk: sudo dmesg | grep -i error",
+                    "check the disk: sudo dmesg | grep -i error    The relay passes over what is "
+                    "damaged; keep the rest: sudo claude-telemetry-agent spool export",
                     "%" PRIu64 " records, %" PRIu64 " headers and %" PRIu64
                     " positions are damaged, of %" PRIu64 " records",
                     v.damaged_records, v.damaged_headers, v.damaged_positions, v.records);
