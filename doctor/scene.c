@@ -25,9 +25,10 @@ static bool is_claude(struct bytes command)
 {
     const char *first = (const char *)command.data;
     size_t len = strnlen(first, command.len);
-    const char *base = memrchr(first, '/', len);
-    size_t base_len = base ? len - (size_t)(base + 1 - first) : len;
-    base = base ? base + 1 : first;
+    size_t base_len = 0;
+    while (base_len < len && first[len - base_len - 1] != '/')
+        base_len++;
+    const char *base = first + len - base_len;
     if (base_len == 6 && memcmp(base, "claude", 6) == 0)
         return true;
     if (len + 1 >= command.len || base_len < 4 || memcmp(base, "node", 4) != 0)

@@ -1,5 +1,6 @@
 #include "doctor/tls_probe.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -21,9 +22,10 @@ static int connect_to(const char *host, const char *port)
     if (getaddrinfo(host, port, &hints, &list) != 0)
         return -1;
     for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
+        fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
         if (fd < 0)
             continue;
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
         if (connect(fd, a->ai_addr, a->ai_addrlen) != 0) {

@@ -6,7 +6,7 @@
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #define HAVE_INSTRUCTION 1
-#define WITH_INSTRUCTION __attribute__((target("sse4.2")))
+#define WITH_INSTRUCTION __attribute__((target("sse4.2,crc32")))
 #define STEP_8(crc, word) ((uint32_t)_mm_crc32_u64((crc), (word)))
 #define STEP_1(crc, byte) _mm_crc32_u8((crc), (byte))
 #elif defined(__aarch64__)

@@ -1,32 +1,61 @@
 #include "tests/support/temp_dir.h"
 
 #include <check.h>
-#include <ftw.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "platform/fs.h"
+#include "platform/platform.h"
 
 char *temp_dir_make(void)
 {
+    struct error err = {0};
+    char unique[PLATFORM_UUID_BYTES];
     const char *base = getenv("TMPDIR");
-    char *dir = xasprintf("%s/claude-telemetry-test-XXXXXX", base && *base ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
+    if (!base || !*base)
+        base = getenv("TEMP"); /* Windows */
+    platform_uuid(unique);
+    char *path = xasprintf("%s/claude-telemetry-test-%s", base && *base ? base : "/tmp", unique);
+    char *dir = platform_under_root("", path); /* with slashes of one kind */
+    free(path);
+    ck_assert_msg(fs_real.make_dir(NULL, dir, 0700, &err), "%s", err.cause);
     return dir;
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
+struct names {
+    char **list;
+    size_t count;
+};
+
+static bool keep_name(void *context, const char *name)
 {
-    (void)info;
-    (void)type;
-    (void)at;
-    return remove(path);
+    struct names *names = context;
+    names->list = xrealloc(names->list, (names->count + 1) * sizeof *names->list);
+    names->list[names->count++] = xstrdup(name);
+    return true;
+}
+
+static void remove_tree(const char *path)
+{
+    struct error ignored;
+    struct fs_stat info;
+    struct names names = {0};
+    if (fs_real.stat(NULL, path, &info, &ignored) && info.is_directory)
+        (void)!fs_real.list(NULL, path, keep_name, &names, &ignored);
+    for (size_t i = 0; i < names.count; i++) {
+        char *entry = xasprintf("%s/%s", path, names.list[i]);
+        remove_tree(entry);
+        free(entry);
+        free(names.list[i]);
+    }
+    free(names.list);
+    (void)!fs_real.remove(NULL, path, &ignored);
 }
 
 void temp_dir_remove(char *dir)
 {
     if (!dir)
         return;
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree(dir);
     free(dir);
 }

@@ -54,13 +54,23 @@ START_TEST(a_file_is_read_below_the_root_without_its_line_end)
 }
 END_TEST
 
+/* "" removes it. */
+static void set_variable(const char *value)
+{
+#if defined(_WIN32)
+    ck_assert_int_eq(_putenv_s("CT_TEST_VALUE", value), 0);
+#else
+    ck_assert_int_eq(*value ? setenv("CT_TEST_VALUE", value, 1) : unsetenv("CT_TEST_VALUE"), 0);
+#endif
+}
+
 START_TEST(the_environment_is_read_and_its_lack_explained)
 {
     struct buffer out = {.max_bytes = 200};
-    setenv("CT_TEST_VALUE", "v", 1);
+    set_variable("v");
     expect_ok(expand("", "${env:CT_TEST_VALUE}", &out));
     expect_text(buffer_bytes(&out), "v");
-    unsetenv("CT_TEST_VALUE");
+    set_variable("");
     expect_fail(expand("", "${env:CT_TEST_VALUE}", &out), FAIL_NOT_FOUND);
     ck_assert_ptr_nonnull(strstr(err.remedy, "CT_TEST_VALUE"));
     expect_fail(expand("", "${device_token}", &out), FAIL_NOT_FOUND);

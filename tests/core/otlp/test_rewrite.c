@@ -64,6 +64,15 @@ static void expect_stamped(int records)
 
 #define CLAIM "{\"key\":\"user.email\",\"value\":{\"stringValue\":\"mallory@example.com\"}}"
 
+static bool holds(const struct buffer *where, const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i + len <= where->len; i++)
+        if (memcmp(where->data + i, text, len) == 0)
+            return true;
+    return false;
+}
+
 START_TEST(nobody_can_claim_anothers_identity)
 {
     from_json("{\"resourceLogs\":["
@@ -73,7 +82,7 @@ START_TEST(nobody_can_claim_anothers_identity)
               "{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[" CLAIM
               "]}]}],\"resource\":{}}]}");
     expect_stamped(4);
-    ck_assert_ptr_null(memmem(out.data, out.len, "mallory", 7));
+    ck_assert(!holds(&out, "mallory"));
 }
 END_TEST
 
@@ -100,7 +109,7 @@ START_TEST(a_claim_cannot_hide_behind_a_second_key_or_a_second_resource)
     uint64_t records;
     expect_ok(otlp_check(OTLP_LOGS, buffer_bytes(&request), &records, &err));
     expect_stamped(1);
-    ck_assert_ptr_null(memmem(out.data, out.len, "m@x", 3));
+    ck_assert(!holds(&out, "m@x"));
 }
 END_TEST
 
@@ -228,7 +237,7 @@ START_TEST(halves_together_hold_the_same_records)
     expect_ok(otlp_split_request(OTLP_LOGS, buffer_bytes(&request), &out, &second, &err));
     expect_names(buffer_bytes(&out), "ab");
     expect_names(buffer_bytes(&second), "c");
-    ck_assert_ptr_nonnull(memmem(second.data, second.len, "\x0a\x01r", 3));
+    ck_assert(holds(&second, "\x0a\x01r"));
     buffer_reset(&out);
     expect_fail(otlp_split_request(OTLP_LOGS, buffer_bytes(&second), &out, &request, &err),
                 FAIL_INVALID);
