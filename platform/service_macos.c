@@ -1,0 +1,85 @@
+#include "platform/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <launch.h>
+#include <limits.h>
+#include <mach-o/dyld.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include "base/memory.h"
+#include "platform/fs.h"
+#include "platform/platform.h"
+
+/* launchd is told by exiting or not; KeepAlive in the job's list is its watchdog. */
+void platform_service_notify(const char *text)
+{
+    (void)text;
+}
+
+uint64_t platform_service_watchdog_ms(void)
+{
+    return 0;
+}
+
+/* The sockets of "Listeners" in the job's Sockets dictionary; none when launchd did not start us. */
+size_t platform_service_sockets(int *fds, size_t max)
+{
+    int *given = NULL;
+    size_t count = 0, found = 0;
+    if (launch_activate_socket("Listeners", &given, &count) != 0)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        if (found == max) {
+            close(given[i]);
+            continue;
+        }
+        fcntl(given[i], F_SETFD, FD_CLOEXEC);
+        fds[found++] = given[i];
+    }
+    free(given);
+    return found;
+}
+
+/* The hardware's UUID: the same after the system is installed anew. */
+bool platform_machine_id(const char *root, char out[PLATFORM_MACHINE_ID_BYTES], struct error *err)
+{
+    if (root && root[0] && strcmp(root, "/") != 0) { /* a sandbox is a machine of its own */
+        struct buffer text = {.max_bytes = PLATFORM_MACHINE_ID_BYTES - 1};
+        char *path = platform_under_root(root, "/etc/machine-id");
+        bool ok = fs_read_file(&fs_real, path, &text, err);
+        size_t len = 0;
+        while (ok && len < text.len && text.data[len] > ' ')
+            len++;
+        if (ok)
+            snprintf(out, PLATFORM_MACHINE_ID_BYTES, "%.*s", (int)len, (const char *)text.data);
+        if (ok && len < 16)
+            ok = error_set(err, FAIL_NOT_FOUND, "'%s' holds no machine id", path);
+        free(path);
+        buffer_clear(&text);
+        return ok;
+    }
+    uuid_t id;
+    uuid_string_t text;
+    const struct timespec no_wait = {0};
+    if (gethostuuid(id, &no_wait) != 0)
+        return error_set_os(err, errno, "cannot tell this machine's id");
+    uuid_unparse_lower(id, text);
+    snprintf(out, PLATFORM_MACHINE_ID_BYTES, "%s", text);
+    return true;
+}
+
+char *platform_program_dir(void)
+{
+    char path[4096], resolved[PATH_MAX];
+    uint32_t size = sizeof path;
+    if (_NSGetExecutablePath(path, &size) != 0 || !realpath(path, resolved))
+        return NULL;
+    char *slash = strrchr(resolved, '/');
+    return slash ? xstrndup(resolved, (size_t)(slash - resolved)) : NULL;
+}
