@@ -35,7 +35,7 @@ START_TEST(replace_keeps_mode_and_leaves_no_litter)
     expect_ok(fs_read_file(&fs_real, path, &content, &err));
     expect_text(buffer_bytes(&content), "two");
     expect_ok(fs_real.stat(NULL, path, &info, &err));
-    ck_assert_uint_eq(info.mode, 0600);
+    ck_assert_uint_eq(info.mode & 0177, 0); /* where there are modes: 0600 */
     expect_fail(fs_real.stat(NULL, part, &info, &err), FAIL_NOT_FOUND);
     buffer_clear(&content);
     free(path);
@@ -57,6 +57,7 @@ START_TEST(a_file_of_exactly_the_ceiling_is_read_and_one_byte_more_is_not)
 }
 END_TEST
 
+#if !defined(_WIN32) /* where making a link takes a privilege */
 START_TEST(a_link_laid_out_as_a_trap_is_not_written_through)
 {
     char *victim = xasprintf("%s/victim", dir), *path = xasprintf("%s/file", dir);
@@ -75,6 +76,7 @@ START_TEST(a_link_laid_out_as_a_trap_is_not_written_through)
     free(victim);
 }
 END_TEST
+#endif
 
 START_TEST(a_lock_is_refused_to_a_second_holder)
 {
@@ -109,7 +111,9 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, replace_keeps_mode_and_leaves_no_litter);
     tcase_add_test(tests, a_file_of_exactly_the_ceiling_is_read_and_one_byte_more_is_not);
+#if !defined(_WIN32)
     tcase_add_test(tests, a_link_laid_out_as_a_trap_is_not_written_through);
+#endif
     tcase_add_test(tests, a_lock_is_refused_to_a_second_holder);
     tcase_add_test(tests, folders_are_made_all_the_way_down);
     suite_add_tcase(suite, tests);

@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Builds the libraries that the Windows programs link, static, from Debian's source packages into
+# build/mingw-sysroot (or $1). What is built already is left alone, so later builds need no network.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+host=x86_64-w64-mingw32
+sysroot=${1:-$PWD/build/mingw-sysroot}
+work=$PWD/build/mingw-work
+jobs=${JOBS:-2}
+sysroot=$(realpath -m "$sysroot")
+unset CMAKE_C_COMPILER_LAUNCHER CFLAGS LDFLAGS
+
+packages=(gcc-mingw-w64-x86-64-win32 libz-mingw-w64-dev wine wine64 dpkg-dev cmake ninja-build perl)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
+fi
+
+# An apt of its own that asks the machine's sources for source packages; the machine's apt is not touched.
+private_apt() {
+  local apt=$work/apt part
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/parts"
+  sed -n 's/^deb /deb-src /p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list >"$apt/sources.list" 2>/dev/null || true
+  for part in /etc/apt/sources.list.d/*.sources; do
+    [ -e "$part" ] && sed 's/^Types:.*/Types: deb-src/' "$part" >"$apt/parts/${part##*/}"
+  done
+  cat >"$apt/apt.conf" <<CONF
+Dir::Etc::SourceList "$apt/sources.list";
+Dir::Etc::SourceParts "$apt/parts";
+Dir::State::Lists "$apt/lists";
+Dir::Cache "$apt/cache";
+APT::Sandbox::User "root";
+CONF
+  export APT_CONFIG=$apt/apt.conf
+  [ -e "$apt/updated" ] || { apt-get update -qq && touch "$apt/updated"; }
+}
+
+# Unpacks the newest version the mirror still has; a security update may be gone from it.
+unpack() {
+  local package=$1 version
+  [ -e "$work/$package/.unpacked" ] && return
+  private_apt
+  rm -rf "${work:?}/$package"
+  mkdir -p "$work/$package"
+  for version in $(apt-cache showsrc "$package" | sed -n 's/^Version: //p' | sort -Vru); do
+    (cd "$work/$package" && apt-get source -qq "$package=$version" >fetch.log 2>&1) || continue
+    (cd "$work/$package" && mv "$(find . -mindepth 1 -maxdepth 1 -type d | head -1)" source)
+    touch "$work/$package/.unpacked"
+    return
+  done
+  echo "windows-deps: no source of '$package': see $work/$package/fetch.log" >&2
+  exit 1
+}
+
+# with_cmake PACKAGE [OPTION…]
+with_cmake() {
+  local package=$1 source=$work/$1/source
+  shift
+  cmake -S "$source" -B "$work/$package/build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/mingw.cmake" \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$sysroot" -DCMAKE_INSTALL_LIBDIR=lib \
+    -DCT_MINGW_SYSROOT="$sysroot" -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTING=OFF -DCMAKE_POLICY_VERSION_MINIMUM=3.5 "$@"
+  nice cmake --build "$work/$package/build" --parallel "$jobs"
+  cmake --install "$work/$package/build"
+}
+
+build_libyaml() {
+  with_cmake libyaml -DCMAKE_C_FLAGS=-DYAML_DECLARE_STATIC
+  pc yaml-0.1 '-lyaml' '-DYAML_DECLARE_STATIC'
+}
+build_cjson() {
+  with_cmake cjson -DENABLE_CJSON_TEST=OFF -DENABLE_CJSON_UTILS=OFF -DCMAKE_C_FLAGS=-DCJSON_HIDE_SYMBOLS
+  pc libcjson '-lcjson' '-DCJSON_HIDE_SYMBOLS'
+}
+build_check() {
+  with_cmake check -DCHECK_ENABLE_TESTS=OFF -DINSTALL_CHECKMK=OFF -DCMAKE_C_FLAGS=-D__USE_MINGW_ANSI_STDIO=1
+  cp "$work/check/build/lib/libcompat.a" "$sysroot/lib/"
+  rm -f "$sysroot"/lib/libcheck.dll.a "$sysroot"/bin/libcheck.dll # it builds both kinds
+  pc check '-lcheck -lcompat -lwinpthread'
+}
+build_nghttp2() {
+  with_cmake nghttp2 -DENABLE_LIB_ONLY=ON -DENABLE_STATIC_LIB=ON -DENABLE_SHARED_LIB=OFF -DENABLE_DOC=OFF \
+    -DCMAKE_CXX_COMPILER=$host-gcc -DCMAKE_CXX_COMPILER_WORKS=1 # its programs are C++, the library is not
+  [ ! -e "$sysroot/lib/nghttp2.lib" ] || mv "$sysroot/lib/nghttp2.lib" "$sysroot/lib/libnghttp2.a"
+  pc libnghttp2 '-lnghttp2' '-DNGHTTP2_STATICLIB'
+}
+build_libevent() {
+  with_cmake libevent -DEVENT__LIBRARY_TYPE=STATIC -DEVENT__DISABLE_OPENSSL=ON -DEVENT__DISABLE_MBEDTLS=ON \
+    -DEVENT__DISABLE_BENCHMARK=ON -DEVENT__DISABLE_TESTS=ON -DEVENT__DISABLE_REGRESS=ON -DEVENT__DISABLE_SAMPLES=ON
+  pc libevent_core '-levent_core -liphlpapi -lws2_32'
+}
+build_openssl() {
+  local build=$work/openssl/build
+  mkdir -p "$build"
+  (cd "$build" && perl ../source/Configure mingw64 --cross-compile-prefix=$host- --prefix="$sysroot" --libdir=lib \
+    no-shared no-tests no-engine no-module no-legacy no-asm &&
+    nice make -s -j"$jobs" build_libs && make -s install_dev)
+  pc openssl '-lssl -lcrypto -lws2_32 -lgdi32 -lcrypt32'
+}
+# The system's own certificates and proxies: Schannel.
+build_curl() {
+  with_cmake curl -DCURL_USE_SCHANNEL=ON -DENABLE_UNICODE=ON -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF \
+    -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DCURL_BROTLI=OFF -DCURL_ZSTD=OFF -DCURL_DISABLE_LDAP=ON \
+    -DZLIB_INCLUDE_DIR=/usr/$host/include -DZLIB_LIBRARY=/usr/$host/lib/libz.a
+  pc libcurl '-lcurl -lz -lbcrypt -lcrypt32 -ladvapi32 -lws2_32' '-DCURL_STATICLIB'
+}
+
+# pc NAME LIBS [CFLAGS]: what pkg-config says of it; upstream's files differ in how they say "static".
+pc() {
+  mkdir -p "$sysroot/lib/pkgconfig"
+  cat >"$sysroot/lib/pkgconfig/$1.pc" <<PC
+prefix=$sysroot
+Name: $1
+Description: $1 for Windows, static
+Version: 1
+Cflags: -I\${prefix}/include ${3:-}
+Libs: -L\${prefix}/lib $2
+PC
+}
+
+mkdir -p "$sysroot" "$work"
+for library in libyaml cjson check libevent nghttp2 curl openssl; do
+  [ -e "$sysroot/.have-$library" ] && continue
+  echo "windows-deps: building $library"
+  unpack "$library"
+  # In the background, or its first failure would not end it: "||" switches that off.
+  "build_$library" >"$work/$library.log" 2>&1 &
+  wait $! || {
+    tail -20 "$work/$library.log" >&2
+    echo "windows-deps: '$library' does not build: $work/$library.log" >&2
+    exit 1
+  }
+  touch "$sysroot/.have-$library"
+done
+pkg=$sysroot/lib/pkgconfig
+[ -e "$pkg/zlib.pc" ] || sed "s|/usr/$host/lib/libz.dll.a||" >"$pkg/zlib.pc" <<PC
+prefix=/usr/$host
+Name: zlib
+Description: zlib for Windows, static
+Version: 1.2
+Cflags: -I\${prefix}/include
+Libs: \${prefix}/lib/libz.a
+PC
