@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing. Nothing to do: says nothing.
+# Installs the Debian packages that are missing, and those named as arguments. Nothing to do: says nothing.
 set -euo pipefail
 
 packages=(
@@ -7,6 +7,7 @@ packages=(
   libevent-dev libnghttp2-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libyaml-dev libcjson-dev
   libsqlite3-dev libpq-dev
   check protobuf-compiler sqlite3 curl openssl clang-format clang-tidy cppcheck shellcheck
+  "$@"
 )
 
 missing=()

@@ -13,7 +13,7 @@ done
 cmake --preset release -DCT_WERROR=ON >/dev/null
 cmake --build --preset release
 
-ctest --preset asan -LE system --no-tests=error -j2
+ctest --preset asan -LE 'system|package' --no-tests=error -j2
 ctest --preset tsan -L threads --no-tests=error
 CT_BIN=$PWD/build/asan/bin ctest --preset asan -L system --no-tests=error
 ONCE=1 scripts/run.sh

@@ -131,6 +131,7 @@ static bool open_parts(struct service *s, struct error *err)
     s->query = (struct query){
         .messages = s->messages,
         .control = s->control,
+        .integrations = &settings->integrations,
         .ingest = s->ingest,
         .gate = s->gate,
         .login = s->login,
@@ -142,6 +143,7 @@ static bool open_parts(struct service *s, struct error *err)
         &(struct portal_options){
             .messages = s->messages,
             .control = s->control,
+            .integrations = &settings->integrations,
             .login = s->login,
             .sessions = s->sessions,
             .clock = &platform_clock,

@@ -10,6 +10,7 @@ struct people;
 struct portal {
     struct message_store *messages; /* as in struct portal_options */
     struct control_store *control;
+    const struct integrations *integrations;
     struct login *login;
     struct sessions *sessions;
     const struct clock *clock;

@@ -87,6 +87,7 @@ struct portal *portal_create(const struct portal_options *options, struct error 
     struct portal *p = xcalloc(1, sizeof *p);
     *p = (struct portal){.messages = options->messages,
                          .control = options->control,
+                         .integrations = options->integrations,
                          .login = options->login,
                          .sessions = options->sessions,
                          .clock = options->clock,

@@ -14,6 +14,7 @@
 #include "core/log/log.h"
 #include "server/auth/login.h"
 #include "server/auth/session.h"
+#include "server/importers/integrations.h"
 #include "server/router/router.h"
 #include "server/store/control.h"
 #include "server/store/messages.h"
@@ -24,6 +25,7 @@ struct portal;
 struct portal_options {
     struct message_store *messages;
     struct control_store *control;
+    const struct integrations *integrations;
     struct login *login;
     struct sessions *sessions;
     const struct clock *clock;

@@ -30,19 +30,19 @@ enum figure {
 static void read_figures(const struct usage_day *d, double out[FIGURE_COUNT])
 {
     const double figures[FIGURE_COUNT] = {
-        [COST] = (double)d->cost_microcents,
-        [INPUT] = (double)d->input_tokens,
-        [OUTPUT] = (double)d->output_tokens,
-        [CACHE_READ] = (double)d->cache_read_tokens,
-        [CACHE_CREATE] = (double)d->cache_create_tokens,
-        [SESSIONS] = (double)d->sessions,
-        [ACTIVE_S] = d->active_seconds,
-        [COMMITS] = (double)d->commits,
-        [PULL_REQUESTS] = (double)d->pull_requests,
-        [LINES_ADDED] = (double)d->lines_added,
-        [LINES_REMOVED] = (double)d->lines_removed,
-        [ACCEPTED] = (double)d->edits_accepted,
-        [REJECTED] = (double)d->edits_rejected,
+        [COST] = (double)usage_cost_microcents(d->figures.cost_1e8_usd),
+        [INPUT] = (double)d->figures.input_tokens,
+        [OUTPUT] = (double)d->figures.output_tokens,
+        [CACHE_READ] = (double)d->figures.cache_read_tokens,
+        [CACHE_CREATE] = (double)d->figures.cache_create_tokens,
+        [SESSIONS] = (double)d->figures.sessions,
+        [ACTIVE_S] = d->figures.active_seconds,
+        [COMMITS] = (double)d->figures.commits,
+        [PULL_REQUESTS] = (double)d->figures.pull_requests,
+        [LINES_ADDED] = (double)d->figures.lines_added,
+        [LINES_REMOVED] = (double)d->figures.lines_removed,
+        [ACCEPTED] = (double)d->figures.edits_accepted,
+        [REJECTED] = (double)d->figures.edits_rejected,
     };
     memcpy(out, figures, sizeof figures);
 }
@@ -313,8 +313,17 @@ static bool tally_up(const struct portal *p, struct route_call *call, struct tal
     t->days = arena_alloc_many(t->arena, days, sizeof *t->days);
     t->active = arena_alloc_many(t->arena, days, sizeof *t->active);
     t->failed = !t->days || !t->active;
-    bool done = !t->failed && usage_visit_days(p->messages, before_ns, v->to_ns - 1, grouping,
-                                               &usage, take_day, t, err);
+    const struct usage_question question = {.messages = p->messages,
+                                            .control = p->control,
+                                            .integrations = p->integrations,
+                                            .from_ns = before_ns,
+                                            .to_ns = v->to_ns - 1,
+                                            .now_ns = clock_wall_ns(p->clock),
+                                            .grouping = grouping,
+                                            /* No API knows our systems. */
+                                            .has_only = v->system.len > 0,
+                                            .only = USAGE_OTEL};
+    bool done = !t->failed && usage_visit_days(&question, &usage, take_day, t, err);
     arena_clear(&usage);
     if (t->failed)
         return error_set(err, FAIL_TOO_LARGE, "there are too many people for one report");

@@ -18,6 +18,8 @@ enum { GROUPING_COUNT = sizeof groupings / sizeof *groupings };
 struct daily {
     uint64_t from_ns, to_ns;
     unsigned grouping;
+    bool has_only;
+    enum usage_source only;
     struct json_writer writer;
     struct buffer out;
     bool fits;
@@ -50,11 +52,17 @@ static bool read_arguments(const struct query *q, const struct route_call *call,
             good = has_from = instant_parse(a.value, &d->from_ns);
         else if (bytes_equal_text(a.name, "to"))
             good = instant_parse(a.value, &d->to_ns);
+        else if (bytes_equal_text(a.name, "source"))
+            d->has_only = usage_source_of_name(a.value, &d->only);
         else if (!bytes_equal_text(a.name, "groupBy"))
-            return error_set(err, FAIL_INVALID, "'%.*s' is no parameter: use from, to, groupBy",
+            return error_set(err, FAIL_INVALID,
+                             "'%.*s' is no parameter: use from, to, groupBy, source",
                              (int)(a.name.len < 80 ? a.name.len : 80), (const char *)a.name.data);
         else if (!add_grouping(d, a.value, err))
             return false;
+        if (bytes_equal_text(a.name, "source") && !d->has_only)
+            return error_set(err, FAIL_INVALID,
+                             "'source' must be enterprise_api, admin_api or otel");
         if (!good)
             return error_set(err, FAIL_INVALID, "'from' and 'to' are days, as 2026-05-01");
     }
@@ -78,27 +86,29 @@ static const struct {
     const char *name;
     size_t offset;
 } figures[] = {
-    {"inputTokens", offsetof(struct usage_day, input_tokens)},
-    {"outputTokens", offsetof(struct usage_day, output_tokens)},
-    {"cacheReadTokens", offsetof(struct usage_day, cache_read_tokens)},
-    {"cacheCreateTokens", offsetof(struct usage_day, cache_create_tokens)},
-    {"costMicrocents", offsetof(struct usage_day, cost_microcents)},
-    {"requests", offsetof(struct usage_day, requests)},
-    {"sessions", offsetof(struct usage_day, sessions)},
-    {"commits", offsetof(struct usage_day, commits)},
-    {"pullRequests", offsetof(struct usage_day, pull_requests)},
-    {"linesAdded", offsetof(struct usage_day, lines_added)},
-    {"linesRemoved", offsetof(struct usage_day, lines_removed)},
-    {"editsAccepted", offsetof(struct usage_day, edits_accepted)},
-    {"editsRejected", offsetof(struct usage_day, edits_rejected)},
+    {"inputTokens", offsetof(struct usage_figures, input_tokens)},
+    {"outputTokens", offsetof(struct usage_figures, output_tokens)},
+    {"cacheReadTokens", offsetof(struct usage_figures, cache_read_tokens)},
+    {"cacheCreateTokens", offsetof(struct usage_figures, cache_create_tokens)},
+    {"costMicrocents", offsetof(struct usage_figures, cost_1e8_usd)},
+    {"requests", offsetof(struct usage_figures, requests)},
+    {"sessions", offsetof(struct usage_figures, sessions)},
+    {"commits", offsetof(struct usage_figures, commits)},
+    {"pullRequests", offsetof(struct usage_figures, pull_requests)},
+    {"linesAdded", offsetof(struct usage_figures, lines_added)},
+    {"linesRemoved", offsetof(struct usage_figures, lines_removed)},
+    {"editsAccepted", offsetof(struct usage_figures, edits_accepted)},
+    {"editsRejected", offsetof(struct usage_figures, edits_rejected)},
 };
 enum { FIGURE_COUNT = sizeof figures / sizeof *figures };
 
 static int64_t figure(const struct usage_day *day, size_t i)
 {
     int64_t value;
-    memcpy(&value, (const char *)day + figures[i].offset, sizeof value);
-    return value;
+    memcpy(&value, (const char *)&day->figures + figures[i].offset, sizeof value);
+    return figures[i].offset == offsetof(struct usage_figures, cost_1e8_usd)
+               ? usage_cost_microcents(value)
+               : value;
 }
 
 static struct bytes group_text(const struct usage_day *day, unsigned grouping)
@@ -106,6 +116,13 @@ static struct bytes group_text(const struct usage_day *day, unsigned grouping)
     return grouping == USAGE_BY_PERSON  ? day->person
            : grouping == USAGE_BY_MODEL ? day->model
                                         : day->system;
+}
+
+static void put_sources(struct json_writer *w, unsigned sources)
+{
+    char text[48];
+    usage_sources_text(sources, text);
+    json_put_string(w, text);
 }
 
 static bool put_json_day(void *context, const struct usage_day *day)
@@ -125,19 +142,23 @@ static bool put_json_day(void *context, const struct usage_day *day)
         else
             json_put_null(w);
     }
+    if (d->grouping & USAGE_BY_PERSON && day->actor.len > 0) {
+        json_put_key(w, "actor");
+        json_put_bytes(w, day->actor);
+    }
     for (size_t i = 0; i < FIGURE_COUNT; i++) {
         json_put_key(w, figures[i].name);
         json_put_int(w, figure(day, i));
     }
     json_put_key(w, "activeSeconds");
-    json_put_double(w, day->active_seconds);
+    json_put_double(w, day->figures.active_seconds);
     json_put_key(w, "source");
-    json_put_string(w, usage_source_name(day->sources[USAGE_TOKENS]));
+    put_sources(w, day->sources[USAGE_TOKENS]);
     json_put_key(w, "sources");
     json_object_open(w);
     for (int f = 0; f < USAGE_FAMILY_COUNT; f++) {
         json_put_key(w, usage_family_name((enum usage_family)f));
-        json_put_string(w, usage_source_name(day->sources[f]));
+        put_sources(w, day->sources[f]);
     }
     json_object_close(w);
     json_put_key(w, "provisional");
@@ -154,7 +175,8 @@ static bool put_csv_head(struct daily *d)
             fits = buffer_append_format(&d->out, ",%s", groupings[i].name);
     for (size_t i = 0; i < FIGURE_COUNT && fits; i++)
         fits = buffer_append_format(&d->out, ",%s", figures[i].name);
-    return fits && buffer_append_text(&d->out, ",activeSeconds,source\r\n");
+    return fits && buffer_append_text(&d->out, ",activeSeconds,source,provisional") &&
+           buffer_append_text(&d->out, d->grouping & USAGE_BY_PERSON ? ",actor\r\n" : "\r\n");
 }
 
 static bool put_csv_day(void *context, const struct usage_day *day)
@@ -167,8 +189,13 @@ static bool put_csv_day(void *context, const struct usage_day *day)
                    csv_put_text(&d->out, group_text(day, groupings[i].grouping));
     for (size_t i = 0; i < FIGURE_COUNT && fits; i++)
         fits = buffer_append_format(&d->out, ",%lld", (long long)figure(day, i));
-    return d->fits = fits && buffer_append_format(&d->out, ",%.17g,%s\r\n", day->active_seconds,
-                                                  usage_source_name(day->sources[USAGE_TOKENS]));
+    char sources[48];
+    usage_sources_text(day->sources[USAGE_TOKENS], sources);
+    fits = fits && buffer_append_format(&d->out, ",%.17g,%s,%s", day->figures.active_seconds,
+                                        sources, day->provisional ? "true" : "false");
+    if (fits && d->grouping & USAGE_BY_PERSON)
+        fits = buffer_append_byte(&d->out, ',') && csv_put_text(&d->out, day->actor);
+    return d->fits = fits && buffer_append_text(&d->out, "\r\n");
 }
 
 /* ---- The handler ---- */
@@ -203,8 +230,16 @@ void query_daily_usage(void *context, struct route_call *call)
     else
         open_json(&d);
     struct arena arena = {.max_bytes = 256 * MIB};
-    bool done = usage_visit_days(q->messages, d.from_ns, d.to_ns, d.grouping, &arena,
-                                 csv ? put_csv_day : put_json_day, &d, &err);
+    const struct usage_question question = {.messages = q->messages,
+                                            .control = q->control,
+                                            .integrations = q->integrations,
+                                            .from_ns = d.from_ns,
+                                            .to_ns = d.to_ns,
+                                            .now_ns = clock_wall_ns(q->clock),
+                                            .grouping = d.grouping,
+                                            .has_only = d.has_only,
+                                            .only = d.only};
+    bool done = usage_visit_days(&question, &arena, csv ? put_csv_day : put_json_day, &d, &err);
     arena_clear(&arena);
     done = done && (!csv || query_note(q, call, "export", &err));
     if (!csv) {

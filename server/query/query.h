@@ -14,6 +14,7 @@
 #include "core/log/log.h"
 #include "server/auth/gate.h"
 #include "server/auth/login.h"
+#include "server/importers/integrations.h"
 #include "server/ingest/ingest.h"
 #include "server/router/router.h"
 #include "server/store/control.h"
@@ -23,6 +24,7 @@
 struct query {
     struct message_store *messages;
     struct control_store *control;
+    const struct integrations *integrations;
     struct ingest *ingest;
     struct gate *gate;
     struct login *login;

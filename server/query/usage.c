@@ -1,16 +1,32 @@
 #include "server/query/usage.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
-#include "base/memory.h"
+#include "server/query/usage_cells.h"
 
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
 
+/* A long range is answered month by month, so that memory depends on the people, not on the years. */
+enum { WINDOW_DAYS = 31 };
+
+static const char *const source_names[] = {"enterprise_api", "admin_api", "otel"};
+
 const char *usage_source_name(enum usage_source source)
 {
-    static const char *const names[] = {"enterprise_api", "admin_api", "otel"};
-    return names[source];
+    return source_names[source];
+}
+
+bool usage_source_of_name(struct bytes name, enum usage_source *out)
+{
+    for (int s = 0; s < USAGE_SOURCE_COUNT; s++) {
+        *out = (enum usage_source)s;
+        if (bytes_equal_text(name, source_names[s]))
+            return true;
+    }
+    return false;
 }
 
 const char *usage_family_name(enum usage_family family)
@@ -19,231 +35,210 @@ const char *usage_family_name(enum usage_family family)
     return names[family];
 }
 
-/* ---- What the store says ---- */
-
-struct rows {
-    struct usage_row *items; /* texts in the arena */
-    size_t count, capacity;
-    struct arena *arena;
-    bool full;
-};
-enum { MAX_ROWS = 1000000 };
-
-static bool keep_row(void *context, const struct usage_row *row)
+void usage_sources_text(unsigned sources, char out[48])
 {
-    struct rows *r = context;
-    if (r->count == r->capacity) {
-        r->capacity = r->capacity ? 2 * r->capacity : 1024;
-        r->items = xrealloc(r->items, r->capacity * sizeof *r->items);
-    }
-    struct usage_row *kept = &r->items[r->count];
-    *kept = *row;
-    r->full = r->count == MAX_ROWS || !arena_copy(r->arena, row->person, &kept->person) ||
-              !arena_copy(r->arena, row->system, &kept->system) ||
-              !arena_copy(r->arena, row->model, &kept->model) ||
-              !arena_copy(r->arena, row->session_id, &kept->session_id);
-    if (r->full)
+    out[0] = '\0';
+    for (int s = 0; s < USAGE_SOURCE_COUNT; s++)
+        if (sources & 1u << s)
+            snprintf(out + strlen(out), 48 - strlen(out), "%s%s", out[0] ? "+" : "",
+                     source_names[s]);
+}
+
+int64_t usage_cost_microcents(int64_t cost_1e8_usd)
+{
+    int64_t up = cost_1e8_usd + 50;
+    return up / 100 - (up % 100 < 0);
+}
+
+/* ---- Reading a window of days ---- */
+
+static bool fail_full(struct error *err)
+{
+    error_set(err, FAIL_TOO_LARGE, "the range holds too many sessions for one answer");
+    return error_remedy(err, "narrow from and to");
+}
+
+static bool read_window(const struct usage_question *q, uint64_t from_ns, uint64_t to_ns,
+                        struct usage_cells *cells, struct error *err)
+{
+    char from_day[INSTANT_DAY_BYTES], to_day[INSTANT_DAY_BYTES];
+    instant_day(from_ns, from_day);
+    instant_day(to_ns, to_day);
+    if (!usage_read_otel(q->messages, from_day, to_day, cells, err))
         return false;
-    r->count++;
-    return true;
+    if (!cells->full && q->control && q->control->kind->api_usage &&
+        !usage_read_api(q, from_day, to_day, cells, err))
+        return false;
+    return !cells->full || fail_full(err);
 }
 
-static int compare_bytes(struct bytes a, struct bytes b)
-{
-    size_t common = a.len < b.len ? a.len : b.len;
-    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
+typedef bool window_visit(const struct usage_question *q, struct usage_cells *cells, void *context);
 
-/* ---- Events or metrics, session by session ---- */
-
-/* What is told twice together: a session, or, where none is named, a person's day in a system. */
-static int compare_tellings(const struct usage_row *a, const struct usage_row *b)
+static bool visit_windows(const struct usage_question *q, struct arena *arena, window_visit *visit,
+                          void *context, struct error *err)
 {
-    int order = compare_bytes(a->session_id, b->session_id);
-    if (order == 0 && a->session_id.len == 0)
-        order = strcmp(a->day, b->day);
-    if (order == 0 && a->session_id.len == 0)
-        order = compare_bytes(a->person, b->person);
-    if (order == 0 && a->session_id.len == 0)
-        order = compare_bytes(a->system, b->system);
-    return order;
-}
-
-static int by_telling(const void *a, const void *b)
-{
-    return compare_tellings(a, b);
-}
-
-static double weight_of(const struct usage_row *row, enum usage_family family)
-{
-    switch (family) {
-    case USAGE_TOKENS:
-        return (double)row->input_tokens + (double)row->output_tokens +
-               (double)row->cache_read_tokens + (double)row->cache_create_tokens;
-    case USAGE_ACTIVITY:
-        return row->active_seconds + (double)row->sessions + (double)row->commits +
-               (double)row->pull_requests;
-    default:
-        return (double)row->lines_added + (double)row->lines_removed + (double)row->edits_accepted +
-               (double)row->edits_rejected;
+    uint64_t last = q->to_ns / DAY_NS;
+    bool ok = true, more = true;
+    for (uint64_t day = q->from_ns / DAY_NS; ok && more && day <= last; day += WINDOW_DAYS) {
+        uint64_t end = day + WINDOW_DAYS - 1 < last ? day + WINDOW_DAYS - 1 : last;
+        struct usage_cells cells = {.arena = arena};
+        arena_reset(arena);
+        ok = read_window(q, day * DAY_NS, end * DAY_NS, &cells, err);
+        more = ok && visit(q, &cells, context);
+        free(cells.items);
     }
-}
-
-static void drop_family(struct usage_row *row, enum usage_family family)
-{
-    switch (family) {
-    case USAGE_TOKENS:
-        row->input_tokens = row->output_tokens = 0;
-        row->cache_read_tokens = row->cache_create_tokens = 0;
-        row->cost_microcents = 0;
-        break;
-    case USAGE_ACTIVITY:
-        row->active_seconds = 0;
-        row->sessions = row->commits = row->pull_requests = 0;
-        break;
-    default:
-        row->lines_added = row->lines_removed = 0;
-        row->edits_accepted = row->edits_rejected = 0;
-    }
-}
-
-/* Of rows that tell of one session, leaves each family in the origin that saw more of it. */
-static void settle(struct usage_row *rows, size_t count)
-{
-    for (int f = 0; f < USAGE_FAMILY_COUNT; f++) {
-        enum usage_family family = (enum usage_family)f;
-        double seen[2] = {0, 0};
-        for (size_t i = 0; i < count; i++)
-            seen[rows[i].origin == USAGE_FROM_METRICS] += weight_of(&rows[i], family);
-        bool metrics_win = seen[1] > seen[0];
-        for (size_t i = 0; i < count; i++)
-            if ((rows[i].origin == USAGE_FROM_METRICS) != metrics_win)
-                drop_family(&rows[i], family);
-    }
-}
-
-static void settle_all(struct rows *r)
-{
-    if (r->count > 0)
-        qsort(r->items, r->count, sizeof *r->items, by_telling);
-    for (size_t begin = 0, end; begin < r->count; begin = end) {
-        for (end = begin + 1;
-             end < r->count && compare_tellings(&r->items[begin], &r->items[end]) == 0; end++)
-            ;
-        settle(&r->items[begin], end - begin);
-    }
+    return ok;
 }
 
 /* ---- Groups ---- */
 
-static int compare_groups(const struct usage_row *a, const struct usage_row *b)
+static int compare_groups(const struct usage_cell *a, const struct usage_cell *b)
 {
     int order = strcmp(a->day, b->day);
     if (order == 0)
-        order = compare_bytes(a->person, b->person);
+        order = usage_compare_texts(a->person, b->person);
     if (order == 0)
-        order = compare_bytes(a->model, b->model);
-    return order != 0 ? order : compare_bytes(a->system, b->system);
+        order = usage_compare_texts(a->actor, b->actor);
+    if (order == 0)
+        order = usage_compare_texts(a->model, b->model);
+    return order != 0 ? order : usage_compare_texts(a->system, b->system);
 }
 
-static int by_group(const void *a, const void *b)
+static int by_group(const void *first, const void *second)
 {
+    const struct usage_cell *a = first, *b = second;
     int order = compare_groups(a, b);
-    return order != 0 ? order
-                      : compare_bytes(((const struct usage_row *)a)->session_id,
-                                      ((const struct usage_row *)b)->session_id);
+    if (order == 0)
+        order = usage_compare_texts(a->session, b->session);
+    if (order == 0) /* sums of fractions depend on the order */
+        order = (a->figures.active_seconds > b->figures.active_seconds) -
+                (a->figures.active_seconds < b->figures.active_seconds);
+    return order;
 }
 
-/* Leaves the days asked for, and of the names only what is grouped by. */
-static void narrow(struct rows *r, const char *from_day, const char *to_day, unsigned grouping)
+/* Leaves of the names only what is grouped by. */
+static void narrow(struct usage_cells *cells, unsigned grouping)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        struct usage_row row = r->items[i];
-        if (strcmp(row.day, from_day) < 0 || strcmp(row.day, to_day) > 0)
-            continue;
+    for (size_t i = 0; i < cells->count; i++) {
+        struct usage_cell *c = &cells->items[i];
         if (!(grouping & USAGE_BY_PERSON))
-            row.person.len = 0;
+            c->person.len = c->actor.len = 0;
         if (!(grouping & USAGE_BY_MODEL))
-            row.model.len = 0;
+            c->model.len = 0;
         if (!(grouping & USAGE_BY_SYSTEM))
-            row.system.len = 0;
-        r->items[kept++] = row;
+            c->system.len = 0;
     }
-    r->count = kept;
 }
 
-/* What OpenTelemetry says of a group: rows sorted by session. */
-static struct usage_day sum_up(const struct usage_row *rows, size_t count)
+/* Cells sorted by session. */
+static struct usage_day sum_up(const struct usage_cell *cells, size_t count)
 {
-    struct usage_day d = {.person = rows->person, .model = rows->model, .system = rows->system};
-    int64_t distinct = 0;
-    memcpy(d.day, rows->day, sizeof d.day);
+    struct usage_day d = {.person = cells->person,
+                          .actor = cells->actor,
+                          .model = cells->model,
+                          .system = cells->system};
+    int64_t distinct = 0, told_by_api = 0;
+    memcpy(d.day, cells->day, sizeof d.day);
     for (size_t i = 0; i < count; i++) {
-        const struct usage_row *row = &rows[i];
-        d.input_tokens += row->input_tokens;
-        d.output_tokens += row->output_tokens;
-        d.cache_read_tokens += row->cache_read_tokens;
-        d.cache_create_tokens += row->cache_create_tokens;
-        d.cost_microcents += row->cost_microcents;
-        d.requests += row->requests;
-        d.sessions += row->sessions;
-        d.commits += row->commits;
-        d.pull_requests += row->pull_requests;
-        d.lines_added += row->lines_added;
-        d.lines_removed += row->lines_removed;
-        d.edits_accepted += row->edits_accepted;
-        d.edits_rejected += row->edits_rejected;
-        d.active_seconds += row->active_seconds;
-        distinct += row->session_id.len > 0 &&
-                    (i == 0 || compare_bytes(rows[i - 1].session_id, row->session_id) != 0);
+        const struct usage_cell *c = &cells[i];
+        usage_figures_add(&d.figures, &c->figures);
+        told_by_api += c->source != USAGE_OTEL ? c->figures.sessions : 0;
+        distinct += c->session.len > 0 &&
+                    (i == 0 || usage_compare_texts(cells[i - 1].session, c->session) != 0);
+        for (int f = 0; f < USAGE_FAMILY_COUNT; f++)
+            d.sources[f] |= 1u << c->winner[f];
+        d.provisional |= c->provisional;
     }
-    if (d.sessions < distinct)
-        d.sessions = distinct; /* begun the day before, or told without the session metric */
-    for (int f = 0; f < USAGE_FAMILY_COUNT; f++)
-        d.sources[f] = USAGE_OTEL;
+    /* Sessions begun the day before, or told without the session metric. */
+    if (d.figures.sessions < distinct + told_by_api)
+        d.figures.sessions = distinct + told_by_api;
     return d;
 }
 
-static void visit_groups(const struct rows *r, usage_day_visit *visit, void *context)
+struct day_visit {
+    usage_day_visit *visit;
+    void *context;
+};
+
+static bool visit_groups(const struct usage_question *q, struct usage_cells *cells, void *context)
 {
-    for (size_t begin = 0, end; begin < r->count; begin = end) {
+    const struct day_visit *to = context;
+    usage_choose(cells, q);
+    narrow(cells, q->grouping);
+    if (cells->count > 0)
+        qsort(cells->items, cells->count, sizeof *cells->items, by_group);
+    for (size_t begin = 0, end; begin < cells->count; begin = end) {
         for (end = begin + 1;
-             end < r->count && compare_groups(&r->items[begin], &r->items[end]) == 0; end++)
+             end < cells->count && compare_groups(&cells->items[begin], &cells->items[end]) == 0;
+             end++)
             ;
-        struct usage_day day = sum_up(&r->items[begin], end - begin);
-        if (!visit(context, &day))
-            return;
+        struct usage_day day = sum_up(&cells->items[begin], end - begin);
+        if (!to->visit(to->context, &day))
+            return false;
+    }
+    return true;
+}
+
+bool usage_visit_days(const struct usage_question *question, struct arena *arena,
+                      usage_day_visit *visit, void *context, struct error *err)
+{
+    struct day_visit to = {visit, context};
+    return visit_windows(question, arena, visit_groups, &to, err);
+}
+
+/* ---- Tellings ---- */
+
+struct telling_visit {
+    usage_telling_visit *visit;
+    void *context;
+};
+
+/* One source's cells of a person's day: the beta's tokens and cost instead of the older reports'. */
+static void add_source(struct usage_telling *t, const struct usage_cell *cells, size_t count,
+                       enum usage_source source)
+{
+    bool beta_tells[PART_COUNT] = {false};
+    for (size_t i = 0; i < count; i++)
+        for (int p = 0; p < PART_COUNT; p++)
+            beta_tells[p] |= cells[i].source == source && cells[i].beta &&
+                             usage_part_weight(&cells[i].figures, (enum usage_part)p) > 0;
+    for (size_t i = 0; i < count; i++) {
+        struct usage_figures f = cells[i].figures;
+        if (cells[i].source != source)
+            continue;
+        for (int p = 0; p < PART_COUNT; p++) {
+            if (!cells[i].beta && beta_tells[p])
+                usage_part_drop(&f, (enum usage_part)p);
+            t->by[source].any |= usage_part_weight(&f, (enum usage_part)p) > 0;
+        }
+        t->by[source].any |= f.requests > 0;
+        usage_figures_add(&t->by[source].figures, &f);
     }
 }
 
-bool usage_visit_days(struct message_store *store, uint64_t from_ns, uint64_t to_ns,
-                      unsigned grouping, struct arena *arena, usage_day_visit *visit, void *context,
-                      struct error *err)
+static bool visit_persons(const struct usage_question *q, struct usage_cells *cells, void *context)
 {
-    char from_day[INSTANT_DAY_BYTES], to_day[INSTANT_DAY_BYTES];
-    char before[INSTANT_DAY_BYTES], after[INSTANT_DAY_BYTES];
-    instant_day(from_ns, from_day);
-    instant_day(to_ns, to_day);
-    /* A session may pass midnight, and its two tellings pass it at different moments: whoever
-     * decides by one day alone may count the same tokens on both. */
-    instant_day(from_ns >= DAY_NS ? from_ns - DAY_NS : 0, before);
-    instant_day(to_ns + DAY_NS, after);
+    const struct telling_visit *to = context;
+    (void)q;
+    usage_sort_by_person(cells);
+    for (size_t begin = 0, end; begin < cells->count; begin = end) {
+        const struct usage_cell *first = &cells->items[begin];
+        for (end = begin + 1;
+             end < cells->count && usage_same_person_day(first, &cells->items[end]); end++)
+            ;
+        struct usage_telling telling = {.person = first->person, .actor = first->actor};
+        memcpy(telling.day, first->day, sizeof telling.day);
+        for (int s = 0; s < USAGE_SOURCE_COUNT; s++)
+            add_source(&telling, first, end - begin, (enum usage_source)s);
+        if (!to->visit(to->context, &telling))
+            return false;
+    }
+    return true;
+}
 
-    struct rows r = {.arena = arena};
-    bool done = store->kind->usage(store, before, after, keep_row, &r, err);
-    if (r.full) {
-        error_set(err, FAIL_TOO_LARGE, "the range holds too many sessions for one answer");
-        done = error_remedy(err, "narrow from and to");
-    }
-    if (done) {
-        settle_all(&r);
-        narrow(&r, from_day, to_day, grouping);
-        if (r.count > 0)
-            qsort(r.items, r.count, sizeof *r.items, by_group);
-        visit_groups(&r, visit, context);
-    }
-    free(r.items);
-    return done;
+bool usage_visit_tellings(const struct usage_question *question, struct arena *arena,
+                          usage_telling_visit *visit, void *context, struct error *err)
+{
+    struct telling_visit to = {visit, context};
+    return visit_windows(question, arena, visit_persons, &to, err);
 }

@@ -112,7 +112,7 @@ class RealClaudeCode(unittest.TestCase):
         day = rows[0]["time"][:10]
 
         def carol():
-            items = self.server.get("/api/v1/usage/daily", **{"from": day, "to": day}, groupBy="person")["items"]
+            items = self.server.get("/api/v1/usage/daily", **{"from": day, "to": day}, groupBy="person")["rows"]
             return [item for item in items if item["person"] == "carol@example.com"]
         usage = programs.wait_until(carol, what="usage from metrics alone")
         self.assertEqual((usage[0]["inputTokens"], usage[0]["outputTokens"]), (150, 57))

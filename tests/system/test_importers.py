@@ -87,6 +87,26 @@ class ImportTest(unittest.TestCase):
                 "cacheCreateTokens": sum(f["cache_creation"] for f in figures),
                 "costMicrocents": int((cents * 10000).to_integral_value(decimal.ROUND_HALF_UP))}
 
+    def check_figures(self, row, person, of, source):
+        self.assertEqual(self.expected(person, of), {k: row[k] for k in self.expected(person, of)})
+        self.assertEqual(source, row["sources"]["tokens"])
+
+    def send_event(self, person, of, tokens, session, account=None):
+        """One api_request event of Claude Code."""
+        nanoseconds = int(datetime.datetime.fromisoformat(of + "T12:00:00+00:00").timestamp()) * 10**9
+        told = {"event.name": "api_request", "session.id": session, "model": MODELS[0], "input_tokens": tokens,
+                "output_tokens": 1, "cost_usd": 0.25, "request_id": f"req_{session}_{of}_{tokens}"}
+        told.update({"user.email": person} if person else {})
+        told.update({"user.account_id": account} if account else {})
+        record = {"timeUnixNano": str(nanoseconds), "body": {"stringValue": "claude_code.api_request"},
+                  "attributes": [{"key": k, "value": {"stringValue": str(v)}} for k, v in told.items()]}
+        body = json.dumps({"resourceLogs": [{"resource": {"attributes": [
+            {"key": "service.name", "value": {"stringValue": "claude-code"}}]},
+            "scopeLogs": [{"logRecords": [record]}]}]}).encode()
+        status, _, answer = programs.http("POST", self.server.url + "/v1/logs", body, {
+            "Content-Type": "application/json", "Authorization": f"Bearer {self.server.token}"})
+        self.assertEqual(200, status, answer)
+
     def asked(self, first=0):
         """(path, day or start, page) of the requests from number `first` on."""
         return [(path.rsplit("/", 1)[1], (query.get("starting_at") or query.get("date"))[0][:10], query.get("page", [""])[0])
@@ -118,6 +138,115 @@ class Histories(ImportTest):
         self.configure(admin=None, enterprise=ENTERPRISE_KEY, beta="enterprise_api")
         self.run_import("--from", day(5), "--report", "analytics_cost")
         self.assertEqual(3 * 5 * 2, self.status()["analytics_cost"]["rows"])
+
+    def test_a_late_revision_takes_the_place_of_what_was_told_before(self):
+        self.configure()
+        self.run_import("--from", day(3))
+        self.api.revisions[day(2)] = 5
+        self.run_import()
+        self.serve()
+        rows = self.daily(day(3), day(1))
+        for person in self.api.people:
+            for of in (day(1), day(2), day(3)):
+                row = rows[of, person]
+                self.assertEqual(self.expected(person, of), {k: row[k] for k in self.expected(person, of)})
+                self.assertEqual("admin_api", row["source"])
+                self.assertTrue(row["provisional"])
+
+
+class Precedence(ImportTest):
+    def setUp(self):
+        super().setUp()
+        self.person = self.api.people[0]
+
+    def test_enterprise_before_admin_before_otel_each_kept_and_shown_alone(self):
+        self.configure(admin=ADMIN_KEY, enterprise=ENTERPRISE_KEY, extra="  daily: false\n")
+        self.serve()
+        of = day(12)
+        self.send_event(self.person, of, 5000, "s1")
+        self.send_event("solo@example.com", of, 77, "s2")
+        key = (of, self.person)
+        self.assertEqual((5000, "otel"), tuple(self.daily(of, of)[key][k] for k in ("inputTokens", "source")))
+
+        self.run_import("--from", of, "--report", "admin_claude_code")
+        row = self.daily(of, of)[key]
+        self.check_figures(row, self.person, of, "admin_api")
+        self.assertFalse(row["provisional"])  # the Admin API settles within three days
+        self.assertEqual("admin_api", row["sources"]["edits"])
+        self.assertEqual(1, row["requests"])  # the Admin API tells none: OpenTelemetry's
+
+        self.run_import("--from", of)
+        row = self.daily(of, of)[key]
+        self.check_figures(row, self.person, of, "enterprise_api")
+        self.assertTrue(row["provisional"])  # its tokens and cost may change for thirty days
+        done = self.api.activity(self.person, of)
+        self.assertEqual((done["sessions"], done["commits"], done["accepted"], done["added"]),
+                         tuple(row[k] for k in ("sessions", "commits", "editsAccepted", "linesAdded")))
+        self.assertEqual({"tokens": "enterprise_api", "activity": "enterprise_api", "edits": "enterprise_api"}, row["sources"])
+
+        solo = self.daily(of, of)[of, "solo@example.com"]
+        self.assertEqual((77, "otel", False), (solo["inputTokens"], solo["source"], solo["provisional"]))
+        alone = self.daily(of, of, source="otel")
+        self.assertEqual({(of, self.person), (of, "solo@example.com")}, set(alone))
+        self.assertEqual((5000, 250000), (alone[key]["inputTokens"], alone[key]["costMicrocents"]))
+        for source in ("admin_api", "enterprise_api"):
+            rows = self.daily(of, of, source=source)
+            self.check_figures(rows[key], self.person, of, source)
+            self.assertNotIn((of, "solo@example.com"), rows)
+
+    def test_models_and_totals_follow_the_same_choice(self):
+        self.configure(extra="  daily: false\n")
+        self.serve()
+        of = day(2)
+        self.send_event(self.person, of, 5000, "s1")
+        self.send_event("solo@example.com", of, 77, "s2")
+        self.run_import("--from", of)
+        tokens = sum(self.expected(person, of)["inputTokens"] for person in self.api.people) + 77
+        rows = self.server.get("/api/v1/usage/daily", **{"from": of, "to": of, "groupBy": "model"})["rows"]
+        self.assertEqual(tokens, sum(row["inputTokens"] for row in rows))
+        mixed = [row for row in rows if row["model"] == MODELS[0]][0]
+        self.assertEqual("admin_api+otel", mixed["source"])
+
+    def test_the_beta_and_the_reports_before_it_count_once(self):
+        of = day(9)
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY, extra="  daily: false\n")
+        self.run_import("--from", of)
+        self.api.revisions[of] = 3  # so that the two can be told apart
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY, beta="enterprise_api", extra="  daily: false\n")
+        self.run_import("--from", of)
+        self.serve()
+        self.check_figures(self.daily(of, of)[of, self.person], self.person, of, "enterprise_api")
+
+    def test_the_beta_with_an_admin_key_is_the_admin_apis(self):
+        of = day(9)
+        self.configure(beta="admin_api", extra="  daily: false\n")
+        self.run_import("--from", of)
+        self.serve()
+        row = self.daily(of, of)[of, self.person]
+        self.check_figures(row, self.person, of, "admin_api")
+        self.assertTrue(row["provisional"])
+
+    def test_accounts_keys_and_deleted_people_find_their_person(self):
+        of = day(9)
+        gone, never_seen = self.api.people[1], self.api.people[2]
+        self.api.deleted = {gone, never_seen}
+        self.api.api_keys = ["ci", "unknown-key"]
+        self.configure(admin=ADMIN_KEY, enterprise=ENTERPRISE_KEY,
+                       extra="  daily: false\n  api_keys: { ci: Builder@Example.com }\n")
+        self.serve()
+        self.send_event(gone, day(20), 1, "s1", account=self.api.account(gone))
+        self.run_import("--from", of, "--report", "enterprise_usage")
+        self.run_import("--from", of, "--report", "enterprise_cost")
+        rows = self.daily(of, of)
+        self.check_figures(rows[of, gone], gone, of, "enterprise_api")
+        unattributed = rows[of, None]
+        self.assertEqual("account:" + self.api.account(never_seen), unattributed["actor"])
+        self.check_figures(unattributed, never_seen, of, "enterprise_api")
+        self.run_import("--from", of, "--report", "admin_claude_code")
+        rows = self.server.get("/api/v1/usage/daily", **{"from": of, "to": of, "source": "admin_api"})["rows"]
+        by_name = {row["person"] or row["actor"]: row for row in rows}
+        self.check_figures(by_name["builder@example.com"], "ci", of, "admin_api")
+        self.check_figures(by_name["api_key:unknown-key"], "unknown-key", of, "admin_api")
 
 
 class Interruptions(ImportTest):

@@ -44,7 +44,11 @@ static void ask(const struct usage_row *rows, size_t count, uint64_t from, uint6
     struct told told = {.store = {.kind = &kind}, .rows = rows, .count = count};
     struct arena arena = {.max_bytes = MIB};
     day_count = 0;
-    expect_ok(usage_visit_days(&told.store, from, to, grouping, &arena, keep, NULL, &err));
+    const struct usage_question question = {.messages = &told.store,
+                                            .from_ns = from,
+                                            .to_ns = to,
+                                            .grouping = grouping};
+    expect_ok(usage_visit_days(&question, &arena, keep, NULL, &err));
     for (size_t i = 0; i < day_count; i++)
         days[i].person = days[i].model = days[i].system = bytes_make(NULL, 0);
     arena_clear(&arena);
@@ -72,10 +76,10 @@ START_TEST(a_sessions_tokens_count_once_from_whichever_saw_more)
     };
     ask(rows, 5, MAY_1, MAY_1, USAGE_BY_PERSON);
     ck_assert_uint_eq(day_count, 1);
-    ck_assert_int_eq(days[0].input_tokens, 145);
-    ck_assert_int_eq(days[0].cost_microcents, 1450);
-    ck_assert_int_eq(days[0].sessions, 3);
-    ck_assert_int_eq(days[0].sources[USAGE_TOKENS], USAGE_OTEL);
+    ck_assert_int_eq(days[0].figures.input_tokens, 145);
+    ck_assert_int_eq(usage_cost_microcents(days[0].figures.cost_1e8_usd), 1450);
+    ck_assert_int_eq(days[0].figures.sessions, 3);
+    ck_assert_uint_eq(days[0].sources[USAGE_TOKENS], 1u << USAGE_OTEL);
 }
 END_TEST
 
@@ -89,11 +93,12 @@ START_TEST(a_session_over_midnight_is_settled_as_a_whole)
     };
     ask(rows, 3, MAY_1, MAY_1 + DAY, USAGE_BY_PERSON);
     ck_assert_uint_eq(day_count, 2);
-    ck_assert_int_eq(days[0].input_tokens, 100);
-    ck_assert_int_eq(days[1].input_tokens, 0);
+    ck_assert_int_eq(days[0].figures.input_tokens, 100);
+    ck_assert_int_eq(days[1].figures.input_tokens, 0);
     ask(rows, 3, MAY_1 + DAY, MAY_1 + DAY, USAGE_BY_PERSON);
     ck_assert_uint_eq(day_count, 1);
-    ck_assert_int_eq(days[0].input_tokens, 0); /* also when the day before is not asked for */
+    ck_assert_int_eq(days[0].figures.input_tokens,
+                     0); /* also when the day before is not asked for */
 }
 END_TEST
 
@@ -110,12 +115,12 @@ START_TEST(activity_comes_from_metrics_though_tokens_come_from_events)
     rows[1].edits_accepted = 1;
     rows[1].lines_added = 12;
     ask(rows, 2, MAY_1, MAY_1, USAGE_BY_PERSON);
-    ck_assert_int_eq(days[0].input_tokens, 100);
-    ck_assert_int_eq(days[0].requests, 3);
-    ck_assert_int_eq(days[0].commits, 2);
-    ck_assert_int_eq(days[0].edits_accepted, 1);
-    ck_assert_int_eq(days[0].lines_added, 12);
-    ck_assert_double_eq(days[0].active_seconds, 60);
+    ck_assert_int_eq(days[0].figures.input_tokens, 100);
+    ck_assert_int_eq(days[0].figures.requests, 3);
+    ck_assert_int_eq(days[0].figures.commits, 2);
+    ck_assert_int_eq(days[0].figures.edits_accepted, 1);
+    ck_assert_int_eq(days[0].figures.lines_added, 12);
+    ck_assert_double_eq(days[0].figures.active_seconds, 60);
 }
 END_TEST
 
@@ -128,12 +133,12 @@ START_TEST(what_names_no_session_is_settled_per_person_and_day)
     };
     ask(rows, 3, MAY_1, MAY_1 + DAY, USAGE_BY_PERSON);
     ck_assert_uint_eq(day_count, 3);
-    ck_assert_int_eq(days[0].input_tokens, 100);
-    ck_assert_int_eq(days[1].input_tokens, 900);
-    ck_assert_int_eq(days[2].input_tokens, 500);
+    ck_assert_int_eq(days[0].figures.input_tokens, 100);
+    ck_assert_int_eq(days[1].figures.input_tokens, 900);
+    ck_assert_int_eq(days[2].figures.input_tokens, 500);
     ask(rows, 3, MAY_1, MAY_1 + DAY, 0);
     ck_assert_uint_eq(day_count, 2);
-    ck_assert_int_eq(days[0].input_tokens, 1000);
+    ck_assert_int_eq(days[0].figures.input_tokens, 1000);
 }
 END_TEST
 
@@ -142,8 +147,10 @@ START_TEST(a_range_too_large_for_the_arena_says_so)
     const struct usage_row rows[] = {row("2026-05-01", "ann", "s1", USAGE_FROM_EVENTS, 1)};
     struct told told = {.store = {.kind = &kind}, .rows = rows, .count = 1};
     struct arena arena = {.max_bytes = 0};
-    expect_fail(usage_visit_days(&told.store, MAY_1, MAY_1, 0, &arena, keep, NULL, &err),
-                FAIL_TOO_LARGE);
+    const struct usage_question question = {.messages = &told.store,
+                                            .from_ns = MAY_1,
+                                            .to_ns = MAY_1};
+    expect_fail(usage_visit_days(&question, &arena, keep, NULL, &err), FAIL_TOO_LARGE);
 }
 END_TEST
 

@@ -25,6 +25,8 @@ class FakeAnalytics:
     def __init__(self, people=3, today="2026-11-20", newest="2026-11-20"):
         self.people = [f"dev{number:04d}@example.com" for number in range(people)]
         self.today, self.newest = today, newest
+        self.deleted = set()      # people whose accounts are gone: no e-mail any more
+        self.api_keys = []        # names of keys that Claude Code was used with
         self.revisions = {}       # day -> revision number; later ones grow
         self.requests = []        # (path, query, headers) in order
         self.page_limit = None    # forces smaller pages than asked for
@@ -63,15 +65,18 @@ class FakeAnalytics:
 
     def figures(self, person, day, model):
         """Tokens and cost of a person, day and model."""
-        seed = self.people.index(person) * 31 + datetime.date.fromisoformat(day).toordinal() * 7 + MODELS.index(model)
+        seed = self._number(person) * 31 + datetime.date.fromisoformat(day).toordinal() * 7 + MODELS.index(model)
         grown = self.revisions.get(day, 0)
         return {"input": seed % 1000 + 1 + grown, "output": seed % 300 + 1, "cache_read": seed % 5000,
                 "cache_creation": seed % 700, "cents": decimal.Decimal(seed % 900 + grown) + decimal.Decimal("0.123456")}
 
     def activity(self, person, day):
-        seed = self.people.index(person) * 17 + datetime.date.fromisoformat(day).toordinal()
+        seed = self._number(person) * 17 + datetime.date.fromisoformat(day).toordinal()
         return {"sessions": seed % 9 + 1, "added": seed % 400, "removed": seed % 90, "commits": seed % 5,
                 "pull_requests": seed % 2, "accepted": seed % 30, "rejected": seed % 4}
+
+    def _number(self, person):
+        return self.people.index(person) if person in self.people else 1000 + self.api_keys.index(person)
 
     # ---- the wire ----
 
@@ -125,10 +130,12 @@ class FakeAnalytics:
     def _admin(self, _, query):
         day = self._day(query["starting_at"][0])
         rows = []
-        for person in self.people:
+        for person in self.people + self.api_keys:
             done = self.activity(person, day)
+            actor = ({"type": "user_actor", "email_address": person} if person in self.people
+                     else {"type": "api_actor", "api_key_name": person})
             rows.append({
-                "date": f"{day}T00:00:00Z", "actor": {"type": "user_actor", "email_address": person},
+                "date": f"{day}T00:00:00Z", "actor": actor,
                 "organization_id": "org-test", "customer_type": "api", "subscription_type": None,
                 "terminal_type": "vscode", "is_remote": False,
                 "core_metrics": {"num_sessions": done["sessions"],
@@ -148,9 +155,11 @@ class FakeAnalytics:
             raise ValueError(f"date: data for {day} is not available yet; the newest available day is {self.newest}")
         rows = []
         for person in self.people:
+            if person in self.deleted:
+                continue
             done = self.activity(person, day)
             rows.append({
-                "user": {"id": self._account(person), "email_address": person, "type": "user"},
+                "user": {"id": self.account(person), "email_address": person, "type": "user"},
                 "claude_code_metrics": {
                     "core_metrics": {"commit_count": done["commits"], "pull_request_count": done["pull_requests"],
                                      "distinct_session_count": done["sessions"],
@@ -166,8 +175,9 @@ class FakeAnalytics:
             for person, model in itertools.product(self.people, MODELS):
                 f = self.figures(person, day, model)
                 row = {"starting_at": f"{day}T00:00:00Z", "ending_at": f"{self._next(day)}T00:00:00Z",
-                       "actor": {"type": "user_actor", "user_id": self._account(person), "email": person,
-                                 "name": None, "deleted": False},
+                       "actor": {"type": "user_actor", "user_id": self.account(person),
+                                 "email": None if person in self.deleted else person,
+                                 "name": None, "deleted": person in self.deleted},
                        "product": "claude_code", "model": model, "requests": 1}
                 row.update({"amount": f"{f['cents']:.6f}", "list_amount": "999.000000", "currency": "USD",
                             "cost_type": "tokens"} if cost else self._usage(f))
@@ -185,8 +195,9 @@ class FakeAnalytics:
             for person, model in itertools.product(self.people, MODELS):
                 f = self.figures(person, day, model)
                 row = {"starting_at": f"{day}T00:00:00Z", "ending_at": f"{self._next(day)}T00:00:00Z",
-                       "group": {"actor": {"type": "user_actor", "user_id": self._account(person),
-                                           "email_address": person, "name": None, "deleted": False},
+                       "group": {"actor": {"type": "user_actor", "user_id": self.account(person),
+                                           "email_address": None if person in self.deleted else person,
+                                           "name": None, "deleted": person in self.deleted},
                                  "product": "claude_code", "model": model}}
                 if cost:
                     row["cost"] = {"amount": f"{f['cents']:.6f}", "list_amount": "999.000000", "currency": "USD", "requests": 1}
@@ -203,7 +214,7 @@ class FakeAnalytics:
                 "output_tokens": f["output"]}
 
     @staticmethod
-    def _account(person):
+    def account(person):
         return "user_" + re.sub(r"\W", "", person)
 
     @staticmethod

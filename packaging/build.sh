@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# Packages into build/packages from the release build: .deb, .rpm, an SBOM and checksums. The same
+# programs, files and commit give the same bytes (docs/packaging.md).
+#
+#   BIN=DIR            programs to pack; default build/release/bin
+#   OUT=DIR            where the packages go; default build/packages
+#   SIGN_COMMAND=CMD   run with each package, and last with SHA256SUMS, as its argument
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bin=${BIN:-build/release/bin}
+out=${OUT:-build/packages}
+version=$(head -n 1 VERSION)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
+umask 022
+
+fail() {
+  echo "package: $1" >&2
+  echo "  fix: $2" >&2
+  exit 1
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+check_programs() {
+  local name said
+  for name in agent doctor server; do
+    name=claude-telemetry-$name
+    [ -x "$bin/$name" ] || fail "'$bin/$name' is missing" "make build"
+    said=$("$bin/$name" --version)
+    [ "$said" = "$name $version" ] || fail "'$bin/$name' says '$said', VERSION says $version" "make build"
+  done
+}
+
+# stage PACKAGE: its file tree below $work/stage/PACKAGE.
+put() { # MODE SOURCE TARGET
+  install -D -m "$1" "$2" "$stage/$3"
+}
+
+put_program() {
+  put 0755 "$bin/$1" "usr/bin/$1"
+  strip --strip-unneeded --remove-section=.comment "$stage/usr/bin/$1"
+}
+
+put_documents() { # DOCUMENT...
+  local document
+  for document in "$@"; do
+    put 0644 "docs/$document" "usr/share/doc/$package/$document"
+  done
+  put 0644 CHANGELOG.md "usr/share/doc/$package/CHANGELOG.md"
+  put 0644 packaging/deb/copyright "usr/share/doc/$package/copyright"
+  {
+    echo "$package ($version) stable; urgency=medium"
+    echo
+    echo "  * See CHANGELOG.md."
+    echo
+    echo " -- claude-telemetry maintainers <maintainers@claude-telemetry.invalid>  $(date -R -u -d "@$SOURCE_DATE_EPOCH")"
+  } | gzip -9n >"$stage/usr/share/doc/$package/changelog.gz"
+  chmod 0644 "$stage/usr/share/doc/$package/changelog.gz"
+}
+
+begin_stage() {
+  package=$1
+  stage=$work/stage/$package
+  put 0640 "packaging/etc/${package##*-}.yaml" "etc/claude-telemetry/${package##*-}.yaml"
+  chmod 0750 "$stage/etc/claude-telemetry"
+  put 0644 "packaging/systemd/$package.sysusers" "usr/lib/sysusers.d/$package.conf"
+  put 0644 "packaging/systemd/$package.tmpfiles" "usr/lib/tmpfiles.d/$package.conf"
+}
+
+stage_agent() {
+  begin_stage claude-telemetry-agent
+  put_program claude-telemetry-agent
+  put_program claude-telemetry-doctor
+  local unit
+  for unit in templates/claude-telemetry-agent.* templates/claude-telemetry-settings.*; do
+    put 0644 "$unit" "usr/lib/systemd/system/${unit##*/}"
+  done
+  put_documents agent.md configuration.md
+}
+
+stage_server() {
+  begin_stage claude-telemetry-server
+  put_program claude-telemetry-server
+  put 0644 templates/claude-telemetry-server.service usr/lib/systemd/system/claude-telemetry-server.service
+  put_documents http-api.md
+}
+
+# What dpkg-shlibdeps finds in a package's programs, as one Depends list.
+library_packages() {
+  mkdir -p "$work/shlibs/debian"
+  printf 'Source: claude-telemetry\n\nPackage: %s\nArchitecture: any\n' "$1" >"$work/shlibs/debian/control"
+  local programs=()
+  for program in "$work/stage/$1"/usr/bin/*; do
+    programs+=("-e$program")
+  done
+  (cd "$work/shlibs" && dpkg-shlibdeps -O "${programs[@]}" 2>/dev/null) | sed -n 's/^shlibs:Depends=//p'
+}
+
+make_deb() {
+  local package=$1 tree=$work/deb/$1 arch script
+  arch=$(dpkg --print-architecture)
+  mkdir -p "$work/deb"
+  cp -a "$work/stage/$package" "$tree"
+  mkdir "$tree/DEBIAN"
+  chmod 0755 "$tree" "$tree/DEBIAN"
+  sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" \
+    -e "s/@SIZE@/$(installed_kib "$work/stage/$package")/" \
+    -e "s/@SHLIBS@/$(library_packages "$package")/" \
+    "packaging/deb/$package/control" >"$tree/DEBIAN/control"
+  install -m 0644 "packaging/deb/$package/conffiles" "$tree/DEBIAN/conffiles"
+  for script in postinst prerm postrm; do
+    install -m 0755 "packaging/deb/$package/$script" "$tree/DEBIAN/$script"
+  done
+  (cd "$tree" && find usr -type f -printf '%P\0' | sort -z | sed -z 's|^|usr/|' | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
+  chmod 0644 "$tree/DEBIAN/md5sums" "$tree/DEBIAN/control"
+  find "$tree" -exec touch --no-dereference -d "@$SOURCE_DATE_EPOCH" {} +
+  dpkg-deb --root-owner-group -Zxz --build "$tree" "$out/${package}_${version}_$arch.deb" >/dev/null
+}
+
+# Sizes of the files themselves: what a disk makes of them differs.
+installed_kib() {
+  find "$1" -type f -printf '%s\n' | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }'
+}
+
+make_rpms() {
+  find "$work/stage" -exec touch --no-dereference -d "@$SOURCE_DATE_EPOCH" {} +
+  rpmbuild -bb --quiet packaging/rpm/claude-telemetry.spec \
+    --define "_topdir $work/rpm" --define "_rpmdir $work/rpms" --define "_dbpath $work/rpmdb" \
+    --define "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
+    --define "_unitdir /usr/lib/systemd/system" --define "_binary_payload w6.xzdio" \
+    --define "_buildhost localhost" --define "use_source_date_epoch_as_buildtime 1" \
+    --define "clamp_mtime_to_source_date_epoch 1" \
+    --define "ct_version $version" --define "ct_staged $work/stage" >"$work/rpm.log" 2>&1 ||
+    { cat "$work/rpm.log" >&2; fail "rpmbuild failed" "see above"; }
+  install -m 0644 "$work"/rpms/*.rpm "$out/"
+}
+
+sign() {
+  [ -z "${SIGN_COMMAND:-}" ] || $SIGN_COMMAND "$1" || fail "SIGN_COMMAND failed for '$1'" "see above"
+}
+
+scripts/deps.sh dpkg-dev binutils rpm
+check_programs
+rm -rf "$out"
+mkdir -p "$out"
+stage_agent
+stage_server
+for package in claude-telemetry-agent claude-telemetry-server; do
+  make_deb "$package"
+done
+make_rpms
+python3 packaging/sbom.py --version "$version" "$work"/stage/*/usr/bin/* >"$out/claude-telemetry-$version.spdx.json"
+
+for file in "$out"/*.deb "$out"/*.rpm; do
+  sign "$file"
+done
+(cd "$out" && sha256sum -- * >"$work/sums")
+install -m 0644 "$work/sums" "$out/SHA256SUMS"
+sign "$out/SHA256SUMS"
+ls -l "$out"
