@@ -5,6 +5,7 @@
 
 #include "server/store/control.h"
 #include "server/store/day.h"
+#include "server/store/messages.h"
 
 enum {
     EXPECTED_EVERY_S = 26 * 3600, /* a daily run, its jitter, and the run itself */
@@ -310,5 +311,34 @@ bool integrations_read(struct control_store *store, const struct integrations *w
                      kinds[i].name);
         }
     }
+    return true;
+}
+
+static bool take_received(void *context, const struct stored_message *row)
+{
+    uint64_t *received_ns = context;
+    *received_ns = row->message.received_ns;
+    return false;
+}
+
+bool integrations_read_otel(struct message_store *messages, uint64_t now_ns, uint64_t *last_data_ns,
+                            struct health_verdict *health, struct error *err)
+{
+    /* An agent that only says that it lives brings no data. */
+    struct bytes types[MESSAGE_HEARTBEAT];
+    for (int t = 0; t < MESSAGE_HEARTBEAT; t++)
+        types[t] = bytes_of(message_type_name((enum message_type)t));
+    const struct message_filter filter = {.field = FIELD_TYPE,
+                                          .values = types,
+                                          .value_count = MESSAGE_HEARTBEAT};
+    const struct message_query all = {.filters = &filter, .filter_count = 1};
+    const struct message_page newest = {.take = 1};
+    *last_data_ns = 0;
+    if (!messages->kind->find(messages, &all, &newest, take_received, last_data_ns, err))
+        return false;
+    const struct health_source source = {.what = "otel",
+                                         .last_seen_ns = *last_data_ns,
+                                         .last_data_ns = *last_data_ns};
+    health_of_source(&source, now_ns, health);
     return true;
 }

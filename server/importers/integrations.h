@@ -91,4 +91,10 @@ MUST_USE bool integrations_read(struct control_store *store, const struct integr
                                 uint64_t now_ns, struct integration_status out[INTEGRATION_COUNT],
                                 struct error *err);
 
+struct message_store;
+/* How OpenTelemetry is doing: when the newest row came (0: none yet). */
+MUST_USE bool integrations_read_otel(struct message_store *messages, uint64_t now_ns,
+                                     uint64_t *last_data_ns, struct health_verdict *health,
+                                     struct error *err);
+
 #endif

@@ -8,6 +8,8 @@ route_handler query_list_messages;
 route_handler query_get_message;
 route_handler query_aggregate;
 route_handler query_daily_usage;
+route_handler query_coverage;
+route_handler query_integrations;
 route_handler query_log_in;
 route_handler query_health;
 route_handler query_ready;

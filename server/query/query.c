@@ -17,6 +17,8 @@ static const struct route routes[] = {
     {"GET", "/api/v1/messages/aggregate", ACCESS_VIEWER, 0, query_aggregate, 0},
     {"GET", "/api/v1/messages/{id}", ACCESS_ANALYST, 0, query_get_message, 0},
     {"GET", "/api/v1/usage/daily", ACCESS_VIEWER, 0, query_daily_usage, 0},
+    {"GET", "/api/v1/coverage", ACCESS_VIEWER, 0, query_coverage, 0},
+    {"GET", "/api/v1/integrations", ACCESS_VIEWER, 0, query_integrations, 0},
     {"GET", "/api/v1/refusals", ACCESS_ADMIN, 0, query_refusals, 0},
     {"GET", "/api/v1/audit", ACCESS_AUDITOR, 0, query_audit, 0},
     {"GET", "/api/openapi.json", ACCESS_PUBLIC, ROUTE_ON_LOOP, serve_openapi, 0},

@@ -183,7 +183,7 @@ static bool chunk_finish(struct control_store *store, const struct api_chunk *ch
         /* Others that overlap were killed under way, and what they hold is now old. */
         "DELETE FROM api_chunk WHERE report=?1 AND from_day<?3 AND to_day>?2",
         "INSERT INTO api_import(report,attempt_ns,success_ns,rejected,error,drift,newest_day)"
-        " VALUES(?1,?4,?4,0,'','',date(?3,'-1 day')) ON CONFLICT(report) DO UPDATE SET"
+        " VALUES(?1,0,0,0,'','',date(?3,'-1 day')) ON CONFLICT(report) DO UPDATE SET"
         " newest_day=max(newest_day,excluded.newest_day)",
     };
     sqlite3_stmt *hold = control_begin(store, "SELECT 1", err);

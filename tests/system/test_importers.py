@@ -2,13 +2,10 @@
 import datetime
 import decimal
 import json
-import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -247,6 +244,131 @@ class Precedence(ImportTest):
         by_name = {row["person"] or row["actor"]: row for row in rows}
         self.check_figures(by_name["builder@example.com"], "ci", of, "admin_api")
         self.check_figures(by_name["api_key:unknown-key"], "unknown-key", of, "admin_api")
+
+
+class Coverage(ImportTest):
+    def login(self, email, role):
+        self.server.cli("user", "create", "--email", email, "--role", role, "--password-stdin", stdin=programs.PASSWORD)
+        body = json.dumps({"email": email, "password": programs.PASSWORD}).encode()
+        _, _, answer = programs.http("POST", self.server.url + "/api/v1/auth/login", body, {"Content-Type": "application/json"})
+        return {"Authorization": "Bearer " + json.loads(answer)["token"]}
+
+    def enroll(self, person):
+        secret = self.server.cli("enrollment-secret", "create", "--system", "claude-code")
+        body = json.dumps({"enrollment_secret": secret.split()[0],
+                           "device": {"hardware_id": "hw-1", "hostname": "laptop-7", "os": "linux", "os_version": "12",
+                                      "arch": "amd64", "agent_version": "0.1.0"},
+                           "users": [{"local_user": "dev", "email": person}]}).encode()
+        status, _, answer = programs.http("POST", self.server.url + "/api/v1/enroll", body, {"Content-Type": "application/json"})
+        self.assertEqual(200, status, answer)
+        return json.loads(answer)["device_id"]
+
+    def test_who_is_missing_from_opentelemetry_and_on_which_machine(self):
+        self.configure(extra="  daily: false\n")
+        self.serve()
+        of = day(2)
+        seen, enrolled, unknown = self.api.people
+        self.api.api_keys = ["ci"]
+        self.send_event(seen, of, 400, "s1")
+        self.send_event("solo@example.com", of, 77, "s2")
+        device = self.enroll(enrolled)
+        self.run_import("--from", of, "--to", of)
+        answer = self.server.get("/api/v1/coverage", **{"from": of, "to": of})
+        self.assertEqual({"total": 5, "otel": 2, "admin_api": 4, "enterprise_api": 0, "unattributed": 1}, answer["personDays"])
+        self.assertEqual(2, answer["silent"])
+        silent = {row["person"]: row for row in answer["silentFailures"]}
+        self.assertEqual({enrolled, unknown}, set(silent))
+        self.assertEqual((device, "laptop-7"), (silent[enrolled]["device"]["id"], silent[enrolled]["device"]["hostname"]))
+        self.assertIsNone(silent[unknown]["device"])
+        self.assertIn("install the agent", silent[unknown]["action"])
+        tokens = sum(v for k, v in self.expected(unknown, of).items() if k.endswith("Tokens"))
+        self.assertEqual((tokens, "admin_api"), (silent[unknown]["tokens"], silent[unknown]["source"]))
+        api = sum(v for person in self.api.people + ["ci"] for k, v in self.expected(person, of).items() if k.endswith("Tokens"))
+        self.assertEqual((401, api), (answer["tokens"]["otel"], answer["tokens"]["api"]))
+        self.assertAlmostEqual(401 / api, answer["tokens"]["ratio"])
+        self.assertEqual([(of, 2)], [(d["day"], d["silent"]) for d in answer["days"]])
+
+        table = self.server.get("/api/v1/coverage", accept="text/csv", **{"from": of, "to": of}).splitlines()
+        self.assertEqual(3, len(table))
+        self.assertTrue(table[1].startswith(f"{of},{enrolled},admin_api,"), table[1])
+
+    def test_a_viewer_sees_counts_without_names(self):
+        self.configure(extra="  daily: false\n")
+        self.serve()
+        self.run_import("--from", day(2))
+        viewer = self.login("viewer@example.com", "viewer")
+        status, _, answer = programs.http("GET", self.server.url + "/api/v1/coverage", headers=viewer)
+        self.assertEqual((200, 6), (status, json.loads(answer)["silent"]))
+        self.assertNotIn(b"@example.com", answer)
+        status, _, answer = programs.http("GET", self.server.url + "/api/v1/coverage", headers={**viewer, "Accept": "text/csv"})
+        self.assertEqual(403, status, answer)
+
+    def test_wrong_questions_say_what_is_right(self):
+        self.configure(extra="  daily: false\n")
+        self.serve()
+        analyst = self.login("analyst@example.com", "analyst")
+        for path in ("coverage?from=x", "coverage?days=3", "coverage?from=2020-01-01", "usage/daily?source=best"):
+            status, _, answer = programs.http("GET", f"{self.server.url}/api/v1/{path}", headers=analyst)
+            self.assertEqual(400, status, path)
+            self.assertIn("error", json.loads(answer))
+
+
+class Daily(ImportTest):
+    def integrations(self):
+        return {item["name"]: item for item in self.server.get("/api/v1/integrations")["items"]}
+
+    def state(self, name):
+        return self.integrations()[name]["state"]
+
+    def test_serve_imports_at_once_what_was_never_imported(self):
+        self.configure(admin=ADMIN_KEY, enterprise=ENTERPRISE_KEY)
+        self.serve()
+        programs.wait_until(lambda: self.state("enterprise_api") == self.state("admin_api") == "green", limit_s=40, what="both green")
+        admin, enterprise = (self.integrations()[name] for name in ("admin_api", "enterprise_api"))
+        self.assertEqual((day(1), 3 * 3 * 3), (admin["newestDay"], admin["rows"]))
+        self.assertEqual({"enterprise_users", "enterprise_usage", "enterprise_cost"}, {r["name"] for r in enterprise["reports"]})
+        days = {of for path, of, _ in self.asked() if path == "users"}
+        self.assertEqual({day(ago) for ago in range(1, 8)}, days)
+        self.assertIsNone(admin["error"])
+        self.assertTrue(admin["advice"])
+        self.assertIn("subscription", admin["advice"])
+
+    def test_a_refused_key_is_red_in_the_apis_words_until_the_file_changes(self):
+        self.configure(admin="sk-ant-admin01-revoked")
+        self.serve()
+        programs.wait_until(lambda: self.state("admin_api") == "red", limit_s=40, what="red")
+        item = self.integrations()["admin_api"]
+        self.assertIn("invalid x-api-key", item["error"])
+        self.assertEqual("credential_rejected", item["code"])
+        self.assertTrue(item["action"])
+        self.write_key(ADMIN_KEY, "admin-key")
+        programs.wait_until(lambda: self.state("admin_api") == "green", limit_s=40, what="green again")
+
+    def test_without_a_key_an_integration_is_grey_and_says_how_to_set_it_up(self):
+        self.configure(admin=None)
+        self.serve()
+        item = self.integrations()["admin_api"]
+        self.assertEqual(("grey", "not_configured", False), (item["state"], item["code"], item["configured"]))
+        self.assertIn("integrations.admin_api.key_file", item["action"])
+        self.assertEqual("grey", self.state("otel"))
+        self.send_event("solo@example.com", day(0), 1, "s1")
+        programs.wait_until(lambda: self.state("otel") == "green", what="otel green")
+
+    def test_two_importers_do_not_run_at_once_and_serve_stops_in_the_middle(self):
+        self.configure()
+        self.config.write_text(self.config.read_text().replace("timeout_ms: 2000", "timeout_ms: 60000"))
+        self.api.fault("slow", seconds=25)
+        self.serve()
+        programs.wait_until(lambda: self.api.requests, limit_s=20, what="the server's import")
+        begun = time.monotonic()
+        done = subprocess.run(self.command("import", "run"), capture_output=True, text=True, timeout=60)
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertIn("another process is importing", done.stderr)
+        self.assertEqual(1, len(self.api.requests))
+        self.assertLess(time.monotonic() - begun, 24)
+        begun = time.monotonic()
+        self.server.program.stop()
+        self.assertLess(time.monotonic() - begun, 12)
 
 
 class Interruptions(ImportTest):
