@@ -93,7 +93,9 @@ struct fs {
     /* What the symbolic link `path` says, in `target` (the caller frees). */
     bool (*read_link)(void *disk, const char *path, char **target, struct error *err);
     bool (*list)(void *disk, const char *dir, fs_visit *visit, void *context, struct error *err);
+    /* Of the volume `path` is on: what we may still use, and its size. */
     bool (*free_bytes)(void *disk, const char *path, uint64_t *out, struct error *err);
+    bool (*total_bytes)(void *disk, const char *path, uint64_t *out, struct error *err);
 
     /*
      * Opens the folder that holds the file of `place`, links followed, and gives the file's last

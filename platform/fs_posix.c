@@ -252,6 +252,16 @@ static bool real_free_bytes(void *disk, const char *path, uint64_t *out, struct 
     return true;
 }
 
+static bool real_total_bytes(void *disk, const char *path, uint64_t *out, struct error *err)
+{
+    (void)disk;
+    struct statvfs volume;
+    if (statvfs(path, &volume) != 0)
+        return error_set_os(err, errno, "cannot measure the volume of '%s'", path);
+    *out = (uint64_t)volume.f_blocks * volume.f_frsize;
+    return true;
+}
+
 const struct fs fs_real = {
     .open = real_open,
     .close = real_close,
@@ -270,6 +280,7 @@ const struct fs fs_real = {
     .read_link = real_read_link,
     .list = real_list,
     .free_bytes = real_free_bytes,
+    .total_bytes = real_total_bytes,
     .folder_open = posix_folder_open,
     .folder_close = posix_folder_close,
     .folder_make = posix_folder_make,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/relay/gate.h"
+#include "agent/relay/owners.h"
 #include "agent/relay/stamper.h"
 #include "base/memory.h"
 #include "core/event/loop.h"
@@ -15,7 +16,6 @@
 #include "core/otlp/answer.h"
 #include "core/otlp/json.h"
 #include "core/otlp/otlp.h"
-#include "platform/platform.h"
 
 enum {
     DEFAULT_REQUEST_BYTES = 64 * 1024 * 1024,
@@ -48,6 +48,7 @@ struct receive {
     enum relay_token_policy token_policy;
     size_t max_request_bytes;
     struct stamper *stamper;
+    struct owners *owners;
 
     struct buffer from_json, stamped; /* scratch of one request */
     struct waiting *waiting;
@@ -154,17 +155,6 @@ static void make_error(void *context, const struct http_request *request, int st
 
 /* ---- Who asks ---- */
 
-/* The owner of the connecting socket. False when it cannot be told for certain. */
-static bool owner_of(const struct http_request *request, uint32_t *uid)
-{
-    struct platform_socket_owner owner;
-    struct error ignored;
-    if (!platform_socket_owner(request->local_address, request->remote_address, &owner, &ignored))
-        return false;
-    *uid = owner.uid;
-    return true;
-}
-
 static bool good_token(const struct receive *r, const struct http_request *request,
                        struct relay_person *person)
 {
@@ -187,7 +177,7 @@ static bool find_person(struct receive *r, const struct http_request *request,
     if (!c->person_of_uid && (r->token_policy != RELAY_TOKEN_AUTO || !c->check_token))
         return true; /* nobody asks */
     uint32_t uid = 0;
-    if (owner_of(request, &uid)) {
+    if (owners_find(r->owners, request, &uid)) {
         *known = c->person_of_uid && c->person_of_uid(c->context, &uid, person);
         return true;
     }
@@ -442,6 +432,7 @@ struct receive *receive_create(const struct relay_options *options, struct loop 
     r->metrics = metrics;
     r->metrics_context = metrics_context;
     pthread_mutex_init(&r->lock, NULL);
+    r->owners = owners_create();
     receive_configure(r, options);
 
     struct http_server_options server = {
@@ -473,6 +464,7 @@ void receive_destroy(struct receive *r)
     if (r->grpc_server)
         http_server_destroy(r->grpc_server);
     stamper_destroy(r->stamper);
+    owners_destroy(r->owners);
     buffer_clear(&r->from_json);
     buffer_clear(&r->stamped);
     free(r->waiting);

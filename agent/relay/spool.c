@@ -8,7 +8,10 @@
 #include "agent/relay/spool_private.h"
 #include "base/memory.h"
 
-enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, SEGMENT_BYTES_MIN = 4096 };
+enum { SEGMENT_BYTES_DEFAULT = 4 * 1024 * 1024, SEGMENT_BYTES_MIN = 4096, SHARE_OF_VOLUME = 10 };
+
+/* How long a volume may be short of room before records are evicted for it. */
+#define LOW_PATIENCE_NS (600 * NS_PER_S)
 
 /* Sequences reserved at a time: one small durable write per million records. */
 #define RESERVE ((uint64_t)1 << 20)
@@ -65,6 +68,19 @@ static void set_options(struct spool *s, const struct spool_options *o)
         s->segment_bytes = SEGMENT_BYTES_MIN;
 }
 
+/*
+ * On a small volume all of it would be below the limit. Asked once: who makes
+ * the volume larger may start the agent again.
+ */
+static void limit_min_free(struct spool *s)
+{
+    struct error unknown;
+    uint64_t total_bytes = 0;
+    if (s->fs->total_bytes(s->fs->disk, s->dir, &total_bytes, &unknown) &&
+        s->min_free_bytes > total_bytes / SHARE_OF_VOLUME)
+        s->min_free_bytes = total_bytes / SHARE_OF_VOLUME;
+}
+
 struct spool *spool_create(const struct spool_options *options, const struct fs *fs,
                            const struct clock *clock, struct error *err)
 {
@@ -80,8 +96,11 @@ struct spool *spool_create(const struct spool_options *options, const struct fs 
     set_options(s, options);
 
     char *ledger = spool_path(s, "ledger");
-    bool ok = make_dirs(s, err) && take_lock(s, err) && ledger_load(&s->ledger, fs, ledger, err) &&
-              positions_load(s, err) && quarantine_measure(s, err) && recover(s, err);
+    bool ok = make_dirs(s, err);
+    if (ok)
+        limit_min_free(s);
+    ok = ok && take_lock(s, err) && ledger_load(&s->ledger, fs, ledger, err) &&
+         positions_load(s, err) && quarantine_measure(s, err) && recover(s, err);
     free(ledger);
     s->ready = ok;
     if (ok)
@@ -110,6 +129,7 @@ void spool_destroy(struct spool *s)
         struct spool_cursor *next = s->cursors->next;
         if (s->cursors->open)
             spool_cursor_close(s->cursors);
+        positions_let_go(s->cursors);
         free(s->cursors);
         s->cursors = next;
     }
@@ -350,7 +370,19 @@ size_t spool_ledger(struct spool *s, struct spool_ledger_entry *out, size_t max)
     return count;
 }
 
-/* Evicts what is too old, and what the volume's other users need the room for. */
+static bool is_low(struct spool *s)
+{
+    struct error unknown;
+    uint64_t free_bytes = 0;
+    return s->min_free_bytes > 0 && s->fs->free_bytes(s->fs->disk, s->dir, &free_bytes, &unknown) &&
+           free_bytes < s->min_free_bytes;
+}
+
+/*
+ * Evicts what is too old. Where the volume's other users need the room, what is
+ * worth nothing goes at once, and records only after that has lasted: a full
+ * disk is often somebody's passing accident, and lost records are for ever.
+ */
 static void keep_limits(struct spool *s)
 {
     struct error ignored;
@@ -358,10 +390,16 @@ static void keep_limits(struct spool *s)
     while (s->max_age_ns > 0 && now > s->max_age_ns &&
            segments_evict(s, SPOOL_LOSS_EVICTED_AGE, now - s->max_age_ns, &ignored))
         ;
-    uint64_t free_bytes = 0;
-    while (s->min_free_bytes > 0 && s->fs->free_bytes(s->fs->disk, s->dir, &free_bytes, &ignored) &&
-           free_bytes < s->min_free_bytes && segments_give_up(s, SPOOL_LOSS_EVICTED_DISK))
+    while (is_low(s) && segments_give_back(s))
         ;
+    uint64_t now_ns = clock_monotonic_ns(s->clock);
+    if (!is_low(s))
+        s->low_since_ns = 0;
+    else if (s->low_since_ns == 0)
+        s->low_since_ns = now_ns;
+    else if (now_ns - s->low_since_ns >= LOW_PATIENCE_NS)
+        while (is_low(s) && segments_give_up(s, SPOOL_LOSS_EVICTED_DISK))
+            ;
 }
 
 bool spool_maintain(struct spool *s, struct error *err)

@@ -28,8 +28,9 @@ struct spool_options {
     const char *dir;              /* created when missing; copied */
     uint64_t max_bytes;           /* of segment and quarantine files */
     uint64_t max_age_ns;          /* older records are evicted; 0: never */
-    uint64_t min_free_disk_bytes; /* evicts, then refuses, below it */
-    uint64_t segment_bytes;       /* 0: the default, 8 MiB */
+    uint64_t min_free_disk_bytes; /* refuses below it; evicts when that lasts 10 minutes. At most
+                                     a tenth of the volume counts */
+    uint64_t segment_bytes;       /* 0: the default, 4 MiB */
 };
 
 enum { SPOOL_USER_BYTES = 384 };
@@ -63,7 +64,7 @@ const char *spool_stream_id(const struct spool *spool);
 
 /*
  * Writes one record after the others, not yet durable, and sets its sequence.
- * FAIL_NO_SPACE when neither eviction nor the disk gives room: nothing is kept.
+ * FAIL_NO_SPACE when the disk gives no room: this record is not kept, those before it are.
  */
 MUST_USE bool spool_append(struct spool *spool, struct spool_record *record, struct error *err);
 
@@ -72,6 +73,13 @@ MUST_USE bool spool_append(struct spool *spool, struct spool_record *record, str
  * fdatasync however many. After a failure none of it is acknowledged or read.
  */
 MUST_USE bool spool_commit(struct spool *spool, struct error *err);
+
+/*
+ * Makes the next segment's file when the one being written is half full, so
+ * that an append need not: a few milliseconds of writing zeros. Does nothing
+ * otherwise. Any thread but the committer's.
+ */
+MUST_USE bool spool_prepare(struct spool *spool, struct error *err);
 
 /* The newest committed sequence; 0 when none ever. */
 uint64_t spool_last_sequence(const struct spool *spool);
@@ -110,13 +118,16 @@ void spool_cursor_seek(struct spool_cursor *cursor, uint64_t sequence);
 
 /*
  * Says that every record up to `sequence` is done with for this destination.
- * Durable soon after (positions are saved at most once per interval); after a crash some
- * records may be read again. Segments behind every cursor are reused or removed.
+ * Survives the process at once and power loss soon after (positions are synced at most once per
+ * interval): what is lost then is read again. Segments behind every cursor are reused or removed.
  */
 MUST_USE bool spool_cursor_done(struct spool_cursor *cursor, uint64_t sequence, struct error *err);
 uint64_t spool_cursor_position(const struct spool_cursor *cursor);
 
-/* Writes positions that are not yet on disk. Call on idle and before stopping. */
+/*
+ * Writes positions that are not yet durable, and gives back what everyone is
+ * done with. Call on idle and before stopping.
+ */
 MUST_USE bool spool_save_positions(struct spool *spool, struct error *err);
 
 /* Forgets the saved position of a destination that is no longer configured. */

@@ -224,7 +224,7 @@ bool spool_cursor_done(struct spool_cursor *c, uint64_t sequence, struct error *
     }
     bool due = clock_monotonic_ns(s->clock) - s->saved_ns >= SAVE_INTERVAL_NS;
     pthread_mutex_unlock(&s->mutex);
-    return !due || spool_save_positions(s, err);
+    return due ? spool_save_positions(s, err) : positions_place(c, err);
 }
 
 uint64_t spool_cursor_position(const struct spool_cursor *c)

@@ -284,8 +284,13 @@ static bool list_position(void *context, const char *name, struct bytes content,
     char line[LINES_MAX_BYTES];
     size_t damaged = 0;
     snprintf(info.name, sizeof info.name, "%s", name);
-    while (lines_next(&content, line, &damaged))
-        info.readable = info.readable || sscanf(line, "done %" SCNu64, &info.done) == 1;
+    uint64_t done;
+    while (lines_next(&content, line, &damaged)) {
+        if (sscanf(line, "done %" SCNu64, &done) != 1)
+            continue;
+        info.done = done > info.done ? done : info.done;
+        info.readable = true;
+    }
     list->position(list->context, &info);
     return true;
 }

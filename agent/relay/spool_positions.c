@@ -1,4 +1,9 @@
-/* How far each destination has come: one small file each, written lazily. */
+/*
+ * How far each destination has come: one small file each. A new position is
+ * written in place at once, so that a killed process repeats nothing it had
+ * finished, and made durable lazily, so that a commit waits for no disk.
+ */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +12,8 @@
 #include "agent/relay/spool_private.h"
 #include "base/memory.h"
 
-enum { FILE_MAX_BYTES = 4096 };
+/* "position 1 #xxxxxxxx\n", then twice "done 00000000000000000000 #xxxxxxxx\n". */
+enum { FILE_MAX_BYTES = 4096, HEAD_BYTES = 21, PLACE_BYTES = 36 };
 
 struct load {
     struct spool *spool;
@@ -53,8 +59,10 @@ static bool load_one(void *context, const char *name)
         struct bytes rest = buffer_bytes(&text);
         char line[LINES_MAX_BYTES];
         size_t damaged = 0;
+        uint64_t done;
         while (lines_next(&rest, line, &damaged))
-            (void)!sscanf(line, "done %" SCNu64, &c->done);
+            if (sscanf(line, "done %" SCNu64, &done) == 1 && done > c->done)
+                c->done = done;
     }
     buffer_clear(&text);
     free(path);
@@ -67,16 +75,77 @@ bool positions_load(struct spool *s, struct error *err)
     return s->fs->list(s->fs->disk, s->positions_dir, load_one, &l, err) && l.ok;
 }
 
-static bool save_one(struct spool *s, const char *name, uint64_t done, struct error *err)
+static bool put_place(struct buffer *text, uint64_t done)
 {
+    return lines_append(text, "done %020" PRIu64, done);
+}
+
+void positions_let_go(struct spool_cursor *c)
+{
+    c->spool->fs->close(c->spool->fs->disk, c->places);
+    c->places = NULL;
+}
+
+/* The whole file, durable; later places are written into it. */
+static bool write_file(struct spool_cursor *c, uint64_t done, struct error *err)
+{
+    struct spool *s = c->spool;
     struct buffer text = {.max_bytes = FILE_MAX_BYTES};
-    char *path = xasprintf("%s/%s", s->positions_dir, name);
-    bool ok = lines_append(&text, "position 1") && lines_append(&text, "done %" PRIu64, done);
+    char *path = xasprintf("%s/%s", s->positions_dir, c->name);
+    bool ok = lines_append(&text, "position 1") && put_place(&text, done) && put_place(&text, done);
+    assert(!ok || text.len == HEAD_BYTES + 2 * PLACE_BYTES);
     ok = ok ? fs_replace_file(s->fs, path, buffer_bytes(&text), 0600, err)
             : error_set(err, FAIL_IO, "cannot write '%s'", path);
+    if (ok) {
+        positions_let_go(c);
+        c->placed = done;
+        c->places = s->fs->open(s->fs->disk, path, FS_WRITE, 0, err);
+    }
     free(path);
     buffer_clear(&text);
     return ok;
+}
+
+/* The older of the two places; the newer one stays whole whatever happens. */
+static bool write_place(struct spool_cursor *c, uint64_t done, struct error *err)
+{
+    struct spool *s = c->spool;
+    struct buffer text = {.max_bytes = PLACE_BYTES};
+    uint64_t at = HEAD_BYTES + (c->odd_place ? PLACE_BYTES : 0);
+    bool ok = put_place(&text, done)
+                  ? s->fs->write_at(s->fs->disk, c->places, at, buffer_bytes(&text), err)
+                  : error_set(err, FAIL_IO, "cannot write the position '%s'", c->name);
+    buffer_clear(&text);
+    if (ok) {
+        c->odd_place = !c->odd_place;
+        c->placed = done;
+    } else {
+        positions_let_go(c); /* whatever it holds now: the next one is written whole */
+    }
+    return ok;
+}
+
+bool positions_place(struct spool_cursor *c, struct error *err)
+{
+    struct spool *s = c->spool;
+    pthread_mutex_lock(&s->files);
+    pthread_mutex_lock(&s->mutex);
+    uint64_t done = c->done;
+    pthread_mutex_unlock(&s->mutex);
+    bool ok = !c->places || c->placed == done || write_place(c, done, err);
+    pthread_mutex_unlock(&s->files);
+    return ok;
+}
+
+static bool save_one(struct spool_cursor *c, uint64_t done, struct error *err)
+{
+    if (!c->places)
+        return write_file(c, done, err);
+    if ((c->placed == done || write_place(c, done, err)) &&
+        c->spool->fs->sync(c->spool->fs->disk, c->places, err))
+        return true;
+    positions_let_go(c);
+    return false;
 }
 
 bool positions_save(struct spool *s, struct error *err)
@@ -90,7 +159,7 @@ bool positions_save(struct spool *s, struct error *err)
         uint64_t done = c->done;
         c->dirty = false;
         pthread_mutex_unlock(&s->mutex);
-        bool saved = save_one(s, c->name, done, err);
+        bool saved = save_one(c, done, err);
         ok = ok && saved;
         pthread_mutex_lock(&s->mutex);
         c->dirty = c->dirty || !saved;
@@ -104,6 +173,7 @@ bool positions_save(struct spool *s, struct error *err)
     }
     if (ok && committed != s->marked)
         ok = stream_save(s, s->reserved, err);
+    ok = ok && segments_retire(s, err);
     pthread_mutex_lock(&s->mutex);
     s->saved_ns = clock_monotonic_ns(s->clock);
     pthread_mutex_unlock(&s->mutex);
@@ -145,10 +215,8 @@ struct spool_cursor *spool_cursor_open(struct spool *s, const char *name, struct
     pthread_mutex_lock(&s->mutex);
     struct spool_cursor *c = find_cursor(s, name);
     bool busy = c && c->open;
-    if (!c) {
+    if (!c)
         c = add_cursor(s, name);
-        c->dirty = true;
-    }
     if (!busy) {
         uint64_t oldest = s->segment_count > 0 ? s->segments[0].first_sequence - 1 : s->committed;
         if (oldest < s->ledger.floor)
@@ -157,6 +225,8 @@ struct spool_cursor *spool_cursor_open(struct spool *s, const char *name, struct
             c->done = s->committed;
         if (c->done < oldest)
             c->done = oldest;
+        positions_let_go(c); /* the highest place counts: one from the future must not stay */
+        c->dirty = true;
         c->read = c->done;
         c->open = true;
         c->rewound = true;
@@ -179,6 +249,7 @@ bool spool_cursor_forget(struct spool *s, const char *name, struct error *err)
     for (struct spool_cursor **at = &s->cursors; c && !busy && *at; at = &(*at)->next)
         if (*at == c) {
             *at = c->next;
+            positions_let_go(c);
             free(c);
             break;
         }

@@ -44,12 +44,17 @@ struct spool_cursor {
 
     /* Under mutex. */
     bool open;
-    bool dirty;       /* done is newer than the file */
+    bool dirty;       /* done is newer than what is durable */
     bool rewound;     /* seek went back: start the walk again */
     uint64_t done;    /* everything up to here is finished */
     uint64_t read;    /* the last one handed out or skipped */
     uint64_t holds;   /* first sequence of the segment its file handle is on; 0: none */
     unsigned signals; /* bit per signal this destination wants */
+
+    /* Under files. */
+    struct fs_file *places; /* its position file, once this process has written it whole */
+    bool odd_place;         /* which of the two places is written next */
+    uint64_t placed;        /* done, as the file has it */
 
     /* The reader's own. */
     struct fs_file *file;
@@ -67,7 +72,8 @@ struct spool {
     const struct fs *fs;
     const struct clock *clock;
     char *dir, *positions_dir, *quarantine_dir;
-    uint64_t max_bytes, max_age_ns, min_free_bytes, segment_bytes;
+    uint64_t max_bytes, max_age_ns, segment_bytes;
+    uint64_t min_free_bytes; /* at most a tenth of the volume */
     char stream[SEGMENT_STREAM_BYTES + 1];
     struct fs_file *lock;
     bool ready; /* recovered: what is in memory may be written */
@@ -89,6 +95,7 @@ struct spool {
     pthread_mutex_t files;
     struct ledger ledger;
     unsigned spares;
+    uint64_t low_since_ns;     /* monotonic: the volume is below min_free_bytes; 0: it is not */
     uint64_t marked;           /* `committed` in the stream file */
     uint64_t oldest_first;     /* there too: the oldest segment, should its header be lost */
     struct totals oldest_base; /* what came before it */
@@ -125,6 +132,7 @@ MUST_USE bool segments_roll(struct spool *s, uint64_t record_bytes, struct error
 void segments_abandon(struct spool *s); /* after a failed write: what is uncommitted is void */
 bool segments_retire(struct spool *s, struct error *err); /* gives delivered space back */
 uint64_t segments_bytes(struct spool *s);                 /* of all files, quarantine included */
+bool segments_give_back(struct spool *s);                 /* what is worth nothing */
 bool segments_give_up(struct spool *s, enum spool_loss reason); /* what is worth least */
 bool segments_evict(struct spool *s, enum spool_loss reason, uint64_t older_than_ns,
                     struct error *err);
@@ -133,8 +141,10 @@ void segments_report_damage(struct spool *s, struct fs_file *file,
 
 /* spool_positions.c */
 bool positions_load(struct spool *s, struct error *err);
-bool positions_save(struct spool *s, struct error *err); /* takes both locks */
-uint64_t positions_lowest(const struct spool *s);        /* under mutex; UINT64_MAX: no cursor */
+bool positions_save(struct spool *s, struct error *err);         /* takes both locks */
+bool positions_place(struct spool_cursor *c, struct error *err); /* not yet durable; takes both */
+void positions_let_go(struct spool_cursor *c);                   /* of the file */
+uint64_t positions_lowest(const struct spool *s); /* under mutex; UINT64_MAX: no cursor */
 
 /* spool_quarantine.c. Callers hold `files`. */
 bool quarantine_measure(struct spool *s, struct error *err);

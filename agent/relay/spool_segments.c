@@ -325,21 +325,76 @@ static bool fill_with_zeros(struct spool *s, struct fs_file *file, uint64_t size
  * A new file of written zeros: neither its size nor its extents change later,
  * so a commit's fdatasync needs no journal commit.
  */
-static bool make_fresh(struct spool *s, const char *path, uint64_t size, struct error *err)
+static bool write_zeros(struct spool *s, const char *part, uint64_t size, struct error *err)
 {
-    char *part = spool_path(s, "fresh.part");
     struct fs_file *file = s->fs->open(s->fs->disk, part, FS_WRITE | FS_CREATE, 0600, err);
     bool ok = file && s->fs->truncate(s->fs->disk, file, 0, err) &&
               s->fs->allocate(s->fs->disk, file, size, err) &&
               fill_with_zeros(s, file, size, err) && s->fs->sync(s->fs->disk, file, err);
     s->fs->close(s->fs->disk, file);
-    ok = ok && s->fs->rename(s->fs->disk, part, path, err);
-    if (!ok) {
-        struct error ignored;
+    struct error ignored;
+    if (!ok)
         (void)!s->fs->remove(s->fs->disk, part, &ignored);
-    }
+    return ok;
+}
+
+static bool make_fresh(struct spool *s, const char *path, uint64_t size, struct error *err)
+{
+    struct error ignored;
+    char *part = spool_path(s, "fresh.part");
+    bool made = write_zeros(s, part, size, err);
+    bool ok = made && s->fs->rename(s->fs->disk, part, path, err);
+    if (made && !ok)
+        (void)!s->fs->remove(s->fs->disk, part, &ignored);
     free(part);
     return ok;
+}
+
+static bool leaves_free(struct spool *s, uint64_t bytes)
+{
+    uint64_t free_bytes;
+    struct error unknown;
+    return s->min_free_bytes == 0 ||
+           !s->fs->free_bytes(s->fs->disk, s->dir, &free_bytes, &unknown) ||
+           free_bytes >= s->min_free_bytes + bytes;
+}
+
+/* Under `files`. A spare is worth neither a record nor somebody else's room. */
+static bool wants_spare(struct spool *s)
+{
+    if (s->spares > 0 || first_is_dead(s) || segments_bytes(s) + s->segment_bytes > s->max_bytes ||
+        !leaves_free(s, s->segment_bytes))
+        return false;
+    pthread_mutex_lock(&s->mutex);
+    const struct segment *g = s->segment_count > 0 ? &s->segments[s->segment_count - 1] : NULL;
+    bool wants = g && !g->sealed && g->end > g->size_bytes / 2;
+    pthread_mutex_unlock(&s->mutex);
+    return wants;
+}
+
+/* The zeros are written without the lock: an append that needs a file at once makes its own. */
+bool spool_prepare(struct spool *s, struct error *err)
+{
+    pthread_mutex_lock(&s->files);
+    bool wanted = wants_spare(s);
+    pthread_mutex_unlock(&s->files);
+    if (!wanted)
+        return true;
+    char *part = spool_path(s, "spare.part"), *spare = spare_path(s, 0);
+    bool ok = write_zeros(s, part, s->segment_bytes, err);
+    if (ok) {
+        struct error ignored;
+        pthread_mutex_lock(&s->files);
+        bool still = s->spares == 0;
+        if (still && (ok = s->fs->rename(s->fs->disk, part, spare, err)))
+            s->spares = 1;
+        if (!still || !ok)
+            (void)!s->fs->remove(s->fs->disk, part, &ignored);
+        pthread_mutex_unlock(&s->files);
+    }
+    free(part);
+    free(spare);
+    return ok || error_wrap(err, "cannot prepare a segment");
 }
 
 static bool reuse(struct spool *s, const char *path, struct error *err)
@@ -364,24 +419,28 @@ static bool make_file(struct spool *s, const char *path, uint64_t size, struct e
     bool fits = size == s->segment_bytes;
     if (fits && (s->spares > 0 || (first_is_dead(s) && first_can_be_reused(s))))
         return reuse(s, path, err);
-    uint64_t free_bytes;
-    struct error unknown;
-    if (s->min_free_bytes > 0 && s->fs->free_bytes(s->fs->disk, s->dir, &free_bytes, &unknown) &&
-        free_bytes < s->min_free_bytes + size) {
-        error_set(err, FAIL_NO_SPACE, "the disk of '%s' has %" PRIu64 " MiB left", s->dir,
-                  free_bytes / MIB);
+    if (!leaves_free(s, size)) {
+        error_set(err, FAIL_NO_SPACE, "the disk of '%s' has less than %" PRIu64 " MiB left", s->dir,
+                  (s->min_free_bytes + size) / MIB + 1);
         return error_remedy(err, "free disk space, or lower relay.spool.min_free_disk_mib");
     }
     return make_fresh(s, path, size, err);
+}
+
+bool segments_give_back(struct spool *s)
+{
+    struct error ignored;
+    if (first_is_dead(s))
+        return remove_first(s, &ignored);
+    return drop_spare(s);
 }
 
 /* Gives up something, what is worth least first. False when nothing is left to give. */
 bool segments_give_up(struct spool *s, enum spool_loss reason)
 {
     struct error ignored;
-    if (first_is_dead(s))
-        return remove_first(s, &ignored);
-    return drop_spare(s) || quarantine_evict(s) || segments_evict(s, reason, UINT64_MAX, &ignored);
+    return segments_give_back(s) || quarantine_evict(s) ||
+           segments_evict(s, reason, UINT64_MAX, &ignored);
 }
 
 /* Room under max_bytes for a file of `size`; a file that can be reused adds nothing. */
@@ -446,7 +505,8 @@ bool segments_roll(struct spool *s, uint64_t record_bytes, struct error *err)
         return false;
     char *path = segment_path(s, &g);
     bool ok = make_file(s, path, size, err);
-    while (!ok && err->kind == FAIL_NO_SPACE && segments_give_up(s, SPOOL_LOSS_EVICTED_DISK))
+    /* What was acknowledged is never given up for what is not: that one is refused. */
+    while (!ok && err->kind == FAIL_NO_SPACE && segments_give_back(s))
         ok = make_file(s, path, size, err);
     if (!ok && err->kind == FAIL_NO_SPACE)
         error_remedy(err, "free disk space on the volume of '%s'", s->dir);

@@ -274,7 +274,11 @@ static void settle(struct connection *c)
         c->timer_at_ms = loop_now_ms(c->server->loop);
         loop_timer_set(c->timer, 0);
     }
-    unsigned events = wants_input(c) ? LOOP_READABLE : 0u;
+    if (c->state != CONNECTION_WAIT)
+        c->has_more = false;
+    /* Most clients send nothing before their answer: the watch stays, unless it rings. */
+    bool watched = wants_input(c) || (c->state == CONNECTION_WAIT && !c->has_more);
+    unsigned events = watched ? LOOP_READABLE : 0u;
     bool handshake_writes = c->state == CONNECTION_HANDSHAKE && tls_wants_write(c->tls);
     if (connection_unsent(c) > 0 || handshake_writes)
         events |= LOOP_WRITABLE;
@@ -286,6 +290,7 @@ static void on_ready(void *context, int fd, unsigned events)
     (void)fd;
     struct connection *c = context;
     c->is_busy = true;
+    c->has_more = (events & LOOP_READABLE) && !wants_input(c);
     if ((events & LOOP_READABLE) || c->state == CONNECTION_HANDSHAKE)
         read_some(c);
     settle(c);
@@ -340,6 +345,7 @@ void connection_create(struct http_server *server, int fd, const struct sockaddr
     c->server = server;
     c->fd = fd;
     c->remote = *remote;
+    c->number = ++server->accepted_count;
     socklen_t size = sizeof c->local;
     getsockname(fd, (struct sockaddr *)&c->local, &size);
     c->in.max_bytes = IN_BYTES;

@@ -53,6 +53,7 @@ struct http_exchange *exchange_create(struct connection *connection,
     exchange->remote = connection->remote;
     request->local_address = &exchange->local;
     request->remote_address = &exchange->remote;
+    request->connection = connection->number;
 
     exchange->connection = connection;
     exchange->thread = pthread_self();

@@ -125,6 +125,7 @@ struct connection {
     bool peer_ended;  /* nothing more will come */
     bool has_shut;    /* our side is shut down */
     bool write_stuck; /* the socket took no more */
+    bool has_more;    /* input came while none was wanted: not watched until it is */
     bool served_any;  /* a request line has been seen: no longer a fresh connection */
     struct buffer in; /* read and not used yet: part of a head, pipelined requests */
     struct buffer out;
@@ -142,6 +143,7 @@ struct connection {
     uint64_t window_bytes; /* of the body, since the deadline was set */
 
     struct sockaddr_storage local, remote;
+    uint64_t number; /* of this server's connections */
 };
 
 void connection_create(struct http_server *server, int fd, const struct sockaddr_storage *remote);
@@ -209,6 +211,7 @@ struct http_server {
     struct connection *connections;
     struct connection *next_to_drain; /* while going through them */
     size_t open_count;
+    uint64_t accepted_count;
     char *cert_file, *key_file;
     uint8_t *read_buffer;
     uint64_t date_s;

@@ -46,8 +46,9 @@ struct http_request {
     bool is_grpc;      /* application/grpc over HTTP/2 */
     bool is_tls;
     int http_major;             /* 1 or 2 */
-    const void *local_address;  /* struct sockaddr of this end */
-    const void *remote_address; /* struct sockaddr of the peer; AF_UNIX for a socket file */
+    uint64_t connection;        /* this server's number for it, from 1, never used twice */
+    const void *local_address;  /* struct sockaddr_storage of this end */
+    const void *remote_address; /* ... of the peer; AF_UNIX for a socket file */
 };
 
 /* The first header with this name (any case); empty data NULL when absent. */

@@ -537,6 +537,17 @@ static bool fault_free_bytes(void *disk, const char *path, uint64_t *out, struct
     return true;
 }
 
+static bool fault_total_bytes(void *disk, const char *path, uint64_t *out, struct error *err)
+{
+    (void)path;
+    (void)err;
+    struct fault_fs *d = disk;
+    LOCKED(d);
+    *out = d->capacity == 0 ? UINT64_MAX / 2 : d->capacity;
+    UNLOCKED(d);
+    return true;
+}
+
 struct fs fault_fs_table(struct fault_fs *disk)
 {
     return (struct fs){.disk = disk,
@@ -555,7 +566,8 @@ struct fs fault_fs_table(struct fault_fs *disk)
                        .sync_dir = fault_sync_dir,
                        .stat = fault_stat,
                        .list = fault_list,
-                       .free_bytes = fault_free_bytes};
+                       .free_bytes = fault_free_bytes,
+                       .total_bytes = fault_total_bytes};
 }
 
 /* --- what tests do to it -------------------------------------------------------------------- */

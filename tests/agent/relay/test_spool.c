@@ -183,6 +183,67 @@ START_TEST(records_survive_a_restart_and_go_on_where_the_position_stands)
 }
 END_TEST
 
+START_TEST(a_killed_process_repeats_nothing_that_was_done)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    for (int i = 0; i < 20; i++)
+        put("record");
+    expect_ok(spool_save_positions(spool, &err)); /* the file is there, and was just synced */
+    uint64_t syncs = fault_fs_sync_count(disk);
+    for (uint64_t done = 1; done <= 7; done++)
+        expect_ok(spool_cursor_done(c, done, &err));
+    ck_assert_uint_eq(fault_fs_sync_count(disk), syncs);
+    fault_fs_stop(disk);
+    spool_destroy(spool);
+    fault_fs_kill(disk);
+    open_spool();
+    ck_assert_uint_eq(spool_cursor_position(cursor("central")), 7);
+}
+END_TEST
+
+START_TEST(a_torn_position_costs_one_step_and_not_the_file)
+{
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    for (int i = 0; i < 20; i++)
+        put("record");
+    expect_ok(spool_save_positions(spool, &err));
+    expect_ok(spool_cursor_done(c, 5, &err));
+    expect_ok(spool_cursor_done(c, 6, &err));
+    fault_fs_stop(disk);
+    spool_destroy(spool);
+    fault_fs_kill(disk);
+    size_t len;
+    uint8_t *text = fault_fs_content(disk, fault_fs_find(disk, "positions/central", 0), &len);
+    text[len - 12] ^= 1; /* the line written last */
+    open_spool();
+    ck_assert_uint_eq(spool_cursor_position(cursor("central")), 5);
+}
+END_TEST
+
+START_TEST(a_prepared_segment_saves_the_append_from_writing_zeros)
+{
+    options.segment_bytes = 65536;
+    options.max_bytes = 16 * MIB;
+    open_spool();
+    (void)cursor("central");
+    put_bytes(20000);
+    expect_ok(spool_prepare(spool, &err));
+    ck_assert_ptr_null(fault_fs_find(disk, "spare-0", 0)); /* not yet half full */
+    put_bytes(20000);
+    expect_ok(spool_prepare(spool, &err));
+    expect_ok(spool_prepare(spool, &err));
+    ck_assert_ptr_nonnull(fault_fs_find(disk, "spare-0", 0));
+    ck_assert_ptr_null(fault_fs_find(disk, ".part", 0));
+    uint64_t writes = fault_fs_write_count(disk);
+    put_bytes(30000); /* the next segment */
+    ck_assert_uint_le(fault_fs_write_count(disk) - writes, 2);
+    ck_assert_ptr_null(fault_fs_find(disk, "spare-0", 0));
+    ck_assert_ptr_nonnull(fault_fs_find(disk, ".seg", 1));
+}
+END_TEST
+
 START_TEST(a_record_larger_than_a_segment_gets_one_of_its_own)
 {
     open_spool();
@@ -399,6 +460,9 @@ int main(void)
     tcase_add_test(tests, only_what_is_committed_is_read);
     tcase_add_test(tests, a_commit_is_one_sync_and_few_writes);
     tcase_add_test(tests, records_survive_a_restart_and_go_on_where_the_position_stands);
+    tcase_add_test(tests, a_killed_process_repeats_nothing_that_was_done);
+    tcase_add_test(tests, a_torn_position_costs_one_step_and_not_the_file);
+    tcase_add_test(tests, a_prepared_segment_saves_the_append_from_writing_zeros);
     tcase_add_test(tests, a_record_larger_than_a_segment_gets_one_of_its_own);
     tcase_add_test(tests, seek_reads_again_but_not_before_the_position);
     tcase_add_test(tests, a_second_opener_is_refused_with_a_remedy);

@@ -151,6 +151,7 @@ static void deliver(int count)
         done = record.sequence;
         (void)!spool_cursor_done(fast, record.sequence, &err);
     }
+    (void)!spool_prepare(spool, &err);
 }
 
 static uint64_t ledger_count(enum spool_loss reason, const char *destination)

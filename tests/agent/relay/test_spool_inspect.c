@@ -114,6 +114,7 @@ START_TEST(verify_finds_a_sound_spool_sound_and_counts_each_damage)
     fault_fs_content(disk, fault_fs_find(disk, ".seg", 0), &len)[20] ^= 1;
     uint8_t *position = fault_fs_content(disk, fault_fs_find(disk, "positions/", 0), &len);
     position[len - 3] ^= 1;
+    position[len / 2] ^= 1; /* both of its lines */
     fault_fs_content(disk, fault_fs_find(disk, "quarantine/", 0), &len)[12] ^= 1;
     expect_ok(spool_inspect_verify(&fs, "spool", &v, &err));
     ck_assert_uint_eq(v.records, 60);

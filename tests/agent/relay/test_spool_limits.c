@@ -180,33 +180,86 @@ START_TEST(a_clock_that_jumps_a_day_either_way_evicts_nothing)
 }
 END_TEST
 
-START_TEST(low_disk_space_evicts_then_refuses_and_takes_again_when_there_is_room)
+/* Appends until the disk has no more room for it; how many were taken. */
+static size_t fill_up(void)
+{
+    size_t taken = 0;
+    while (taken < 10000 && append(OTLP_LOGS, 200))
+        taken++;
+    ck_assert_uint_lt(taken, 10000);
+    ck_assert_int_eq(err.kind, FAIL_NO_SPACE);
+    return taken;
+}
+
+START_TEST(low_disk_space_refuses_and_keeps_what_was_acknowledged)
 {
     options.min_free_disk_bytes = 50000;
-    fault_fs_set_capacity(disk, 150000);
+    options.max_bytes = 64 * MIB;
+    fault_fs_set_capacity(disk, 600000);
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    size_t taken = fill_up();
+    ck_assert_ptr_nonnull(strstr(err.remedy, "min_free_disk_mib"));
+    ck_assert(!append(OTLP_LOGS, 200));
+    ck_assert_uint_le(fault_fs_bytes(disk), 550000);
+    ck_assert_uint_eq(lost(SPOOL_LOSS_EVICTED_DISK, "central"), 0);
+    fault_fs_set_capacity(disk, 650000);
+    expect_ok(append(OTLP_LOGS, 200));
+    ck_assert_uint_eq(read_all(c), taken + 1);
+}
+END_TEST
+
+START_TEST(records_are_evicted_only_where_the_disk_stays_low_for_ten_minutes)
+{
+    enum { MINUTE_MS = 60 * 1000 };
+    options.min_free_disk_bytes = 50000;
+    fault_fs_set_capacity(disk, 600000);
     open_spool();
     (void)cursor("central");
     for (int i = 0; i < 1000; i++)
         expect_ok(append(OTLP_LOGS, 200));
+    uint64_t low = fault_fs_bytes(disk) + 3000; /* another program filled the disk */
+    for (int round = 0; round < 2; round++) {   /* room for a moment: it starts again */
+        fault_fs_set_capacity(disk, round == 0 ? low : 600000);
+        expect_ok(spool_maintain(spool, &err));
+        fault_fs_set_capacity(disk, low);
+        expect_ok(spool_maintain(spool, &err));
+        manual_clock_advance_ms(&now, 9 * MINUTE_MS);
+        now.wall_ns += 3600 * NS_PER_S; /* a clock that is set proves nothing */
+        expect_ok(spool_maintain(spool, &err));
+        ck_assert_uint_eq(lost(SPOOL_LOSS_EVICTED_DISK, "central"), 0);
+    }
+    manual_clock_advance_ms(&now, 2 * MINUTE_MS);
+    expect_ok(spool_maintain(spool, &err));
     ck_assert_uint_gt(lost(SPOOL_LOSS_EVICTED_DISK, "central"), 0);
-    ck_assert_uint_le(fault_fs_bytes(disk), 100000);
+    ck_assert_uint_le(fault_fs_bytes(disk), low - 50000);
+}
+END_TEST
 
-    uint64_t capacity = fault_fs_bytes(disk) + 3000; /* another program filled the disk */
-    fault_fs_set_capacity(disk, capacity);
-    expect_ok(spool_maintain(spool, &err));
-    ck_assert_uint_le(fault_fs_bytes(disk), capacity - 50000);
-    fault_fs_set_capacity(disk,
-                          fault_fs_bytes(disk) + 3000); /* and again: nothing is left to give */
-    expect_ok(spool_maintain(spool, &err));
-    bool refused = false;
-    for (int i = 0; i < 100 && !refused; i++)
-        refused = !append(OTLP_LOGS, 200);
-    ck_assert(refused);
-    ck_assert_int_eq(err.kind, FAIL_NO_SPACE);
-    ck_assert_ptr_nonnull(strstr(err.remedy, "min_free_disk_mib"));
-    ck_assert(!append(OTLP_LOGS, 200));
-    fault_fs_set_capacity(disk, 150000);
-    expect_ok(append(OTLP_LOGS, 200));
+START_TEST(at_most_a_tenth_of_a_small_volume_is_left_free)
+{
+    options.min_free_disk_bytes = 1000000; /* more than there is */
+    fault_fs_set_capacity(disk, 200000);
+    open_spool();
+    (void)cursor("central");
+    (void)fill_up();
+    ck_assert_uint_gt(fault_fs_bytes(disk), 200000 - 20000 - 2 * 8192);
+    ck_assert_uint_le(fault_fs_bytes(disk), 200000 - 20000);
+}
+END_TEST
+
+START_TEST(a_full_disk_keeps_what_was_acknowledged)
+{
+    options.max_bytes = 64 * MIB;
+    fault_fs_set_capacity(disk, 300000);
+    open_spool();
+    struct spool_cursor *c = cursor("central");
+    size_t taken = fill_up();
+    ck_assert_ptr_nonnull(strstr(err.remedy, "free disk space"));
+    ck_assert_uint_eq(lost(SPOOL_LOSS_EVICTED_DISK, "central"), 0);
+    ck_assert_uint_eq(read_all(c), taken);
+    expect_ok(spool_cursor_done(c, spool_last_sequence(spool), &err));
+    expect_ok(append(OTLP_LOGS, 200)); /* in what was given back */
 }
 END_TEST
 
@@ -324,7 +377,10 @@ int main(void)
     tcase_add_test(tests, quarantine_goes_before_live_data);
     tcase_add_test(tests, records_past_their_age_go_and_younger_ones_stay);
     tcase_add_test(tests, a_clock_that_jumps_a_day_either_way_evicts_nothing);
-    tcase_add_test(tests, low_disk_space_evicts_then_refuses_and_takes_again_when_there_is_room);
+    tcase_add_test(tests, low_disk_space_refuses_and_keeps_what_was_acknowledged);
+    tcase_add_test(tests, records_are_evicted_only_where_the_disk_stays_low_for_ten_minutes);
+    tcase_add_test(tests, at_most_a_tenth_of_a_small_volume_is_left_free);
+    tcase_add_test(tests, a_full_disk_keeps_what_was_acknowledged);
     tcase_add_test(tests, a_full_disk_is_reported_survived_and_left_as_soon_as_there_is_room);
     tcase_add_test(tests, a_record_beyond_the_limit_is_refused_and_nothing_is_evicted_for_it);
     tcase_add_test(tests, a_read_only_disk_fails_to_open_with_a_remedy);
