@@ -49,6 +49,7 @@ struct forward {
     uint64_t pumped_sequence; /* the newest record the last pump could see */
     bool save_pending;
     bool maintain_pending;
+    bool is_ending;
     atomic_bool wake_posted;
 
     bool draining;
@@ -118,6 +119,8 @@ static void progressed(void *context)
 static void pump_all(void *context)
 {
     struct forward *f = context;
+    if (f->is_ending)
+        return;
     f->pumped_sequence = spool_last_sequence(f->spool);
     loop_timer_set(f->gather_timer, GATHER_MS);
     for (size_t i = 0; i < f->count; i++)
@@ -213,8 +216,8 @@ void forward_destroy(struct forward *f)
         return;
     for (size_t i = 0; i < f->count; i++)
         destination_destroy(f->destinations[i]);
-    f->count = 0; /* calls that were posted and not yet made find nothing */
-    f->maintain_pending = true;
+    f->count = 0;
+    f->is_ending = true; /* calls that were posted and not yet made do nothing */
     loop_timer_destroy(f->save_timer);
     loop_timer_destroy(f->maintain_timer);
     loop_timer_destroy(f->gather_timer);
