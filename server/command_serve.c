@@ -20,6 +20,7 @@
 #include "core/otlp/answer.h"
 #include "platform/fs.h"
 #include "platform/platform.h"
+#include "server/alerts/alerts.h"
 #include "server/auth/gate.h"
 #include "server/auth/login.h"
 #include "server/auth/session.h"
@@ -61,6 +62,7 @@ struct service {
     struct fleet *fleet;
     struct housekeeping *housekeeping;
     struct schedule *schedule;
+    struct alerts *alerts;
     struct query query;
     struct portal *portal;
     struct lane lanes[MAX_LOOPS];
@@ -170,6 +172,15 @@ static bool open_parts(struct service *s, struct error *err)
                                                                          .ingest = s->ingest,
                                                                          .clock = &platform_clock,
                                                                          .log = s->log});
+    s->alerts = alerts_create(&(struct alerts_options){.control = s->control,
+                                                       .clock = &platform_clock,
+                                                       .log = s->log,
+                                                       .webhook_url = settings->alert_webhook_url,
+                                                       .secret = settings->alert_secret,
+                                                       .slack_url = settings->alert_slack_url,
+                                                       .ca_file = settings->alert_ca_file,
+                                                       .after_s = settings->alert_after_s,
+                                                       .every_s = settings->alert_every_s});
     if (settings->import_daily)
         s->schedule = schedule_create(&(struct schedule_options){.store = s->control,
                                                                  .with = &settings->integrations,
@@ -309,6 +320,7 @@ static void on_reload(void *context)
 
 static void close_all(struct service *s)
 {
+    alerts_destroy(s->alerts);
     schedule_destroy(s->schedule);
     housekeeping_destroy(s->housekeeping);
     router_destroy(s->router);

@@ -66,6 +66,35 @@ static const struct config_key keys[] = {
      .summary = "Threads that read requests.",
      .min = 1,
      .max = 64},
+    {.path = "alerts.webhook_url",
+     .type = CONFIG_TEXT,
+     .summary =
+         "Where a JSON notice is posted when devices stay red, and when they are well again.",
+     .check = config_check_url},
+    {.path = "alerts.webhook_secret_file",
+     .type = CONFIG_TEXT,
+     .summary = "File with the secret that webhook notices are signed with.",
+     .check = config_check_path},
+    {.path = "alerts.slack_url",
+     .type = CONFIG_TEXT,
+     .summary = "Incoming webhook of Slack, told the same in words.",
+     .check = config_check_url},
+    {.path = "alerts.ca_file",
+     .type = CONFIG_TEXT,
+     .summary = "PEM file of a private certificate authority for these, besides the system's.",
+     .check = config_check_path},
+    {.path = "alerts.after_seconds",
+     .type = CONFIG_INTEGER,
+     .fallback = "600",
+     .summary = "How long a device is red before people are told.",
+     .min = 0,
+     .max = 604800},
+    {.path = "alerts.every_seconds",
+     .type = CONFIG_INTEGER,
+     .fallback = "60",
+     .summary = "How often the server looks; what is found at once goes into one notice.",
+     .min = 1,
+     .max = 3600},
     {.path = "integrations.admin_api.key_file",
      .type = CONFIG_TEXT,
      .summary = "File, mode 0600, with the Admin key (sk-ant-admin01-) of the organisation.",
@@ -284,6 +313,34 @@ static bool read_integrations(const struct config *config, struct settings *out,
     return read_key_persons(config, in, err);
 }
 
+/* ---- Alerts ---- */
+
+static bool read_alerts(const struct config *config, struct settings *out, struct error *err)
+{
+    const char *path = config_text(config, "alerts.webhook_secret_file");
+    out->alert_webhook_url = text_of(NULL, config, "alerts.webhook_url");
+    out->alert_slack_url = text_of(NULL, config, "alerts.slack_url");
+    out->alert_ca_file = text_of(NULL, config, "alerts.ca_file");
+    out->alert_after_s = (uint32_t)config_integer(config, "alerts.after_seconds");
+    out->alert_every_s = (uint32_t)config_integer(config, "alerts.every_seconds");
+    if (!path || !out->alert_webhook_url)
+        return true;
+    struct buffer secret = {.max_bytes = 4 * KIB};
+    bool good = fs_read_file(&fs_real, path, &secret, err);
+    while (good && secret.len > 0 && secret.data[secret.len - 1] <= ' ')
+        secret.len--;
+    if (good && secret.len == 0)
+        good = error_set(err, FAIL_INVALID, "'%s' is empty", path);
+    if (good)
+        out->alert_secret = xstrndup((const char *)secret.data, secret.len);
+    else
+        error_wrap(err, "alerts.webhook_secret_file");
+    if (secret.data)
+        memset(secret.data, 0, secret.capacity);
+    buffer_clear(&secret);
+    return good;
+}
+
 static void clear_integrations(struct integrations *in)
 {
     for (int i = 0; i < INTEGRATION_COUNT; i++)
@@ -318,8 +375,8 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
     out->tls_key = text_of(o->tls_key, config, "tls.key");
     out->max_request_mib = (uint32_t)config_integer(config, "max_request_mib");
     out->loops = (uint32_t)config_integer(config, "loops");
-    bool good =
-        read_log(o, config, out, err) && read_integrations(config, out, err) && check(out, err);
+    bool good = read_log(o, config, out, err) && read_integrations(config, out, err) &&
+                read_alerts(config, out, err) && check(out, err);
     config_destroy(config);
     if (good && !fs_make_dirs(&fs_real, out->data, 0700, err))
         good = error_wrap(err, "cannot make the data directory") ||
@@ -338,6 +395,10 @@ void settings_clear(struct settings *s)
     free(s->grpc_listen);
     free(s->tls_cert);
     free(s->tls_key);
+    free(s->alert_webhook_url);
+    free(s->alert_secret);
+    free(s->alert_slack_url);
+    free(s->alert_ca_file);
     clear_integrations(&s->integrations);
     *s = (struct settings){0};
 }

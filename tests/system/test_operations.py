@@ -1,7 +1,12 @@
 """What the people who run the server rely on: the audit log, alerts, limits, backups."""
+import hashlib
+import hmac
+import http.server
 import json
 import pathlib
+import queue
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
@@ -67,6 +72,94 @@ class Audit(OperationsTest):
         self.assertEqual(ids, list(range(ids[0], ids[0] - 4, -1)))
         self.assertIn("none changed", self.server.cli("audit", "verify"))
         self.assertIn("token.revoke", self.server.cli("audit", "list"))
+
+
+class Receiver:
+    """A real HTTP server that keeps what is posted to it; `refusals` posts are answered 503 first."""
+
+    def __init__(self, refusals=0):
+        self.posts, self.refusals = queue.Queue(), refusals
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                refused = receiver.refusals > 0
+                receiver.refusals -= refused
+                self.send_response(503 if refused else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                receiver.posts.put((self.path, dict(self.headers), body))
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Alerts(unittest.TestCase):
+    SECRET = "a secret of the webhook"
+
+    def setUp(self):
+        folder = programs.Folder()
+        self.folder = pathlib.Path(folder.__enter__())
+        self.addCleanup(folder.__exit__, None, None, None)
+        self.receiver = Receiver()
+        self.addCleanup(self.receiver.close)
+        (self.folder / "secret").write_text(self.SECRET + "\n")
+        (self.folder / "server.yaml").write_text(
+            f"alerts:\n  webhook_url: {self.receiver.url}/hook\n  slack_url: {self.receiver.url}/slack\n"
+            f"  webhook_secret_file: {self.folder}/secret\n  after_seconds: 0\n  every_seconds: 1\n")
+        self.server = programs.Server(self.folder).set_up()
+        self.server.program.command += ["--config", self.folder / "server.yaml"]
+        self.server.start()
+        self.addCleanup(self.server.program.stop)
+        body = json.dumps({"enrollment_secret": self.server.cli("enrollment-secret", "create"),
+                           "device": {"hardware_id": "hw-1", "hostname": "lap-1", "os": "linux"}, "users": []})
+        self.device = json.loads(self.post("/api/v1/enroll", body))
+
+    def post(self, path, body, **headers):
+        status, _, answer = programs.http("POST", self.server.url + path, body.encode(), headers)
+        self.assertEqual(200, status, answer)
+        return answer
+
+    def heartbeat(self, number, state):
+        self.post("/api/v1/heartbeat", json.dumps({
+            "instance_uid": "11111111-1111-4111-8111-111111111111", "sequence_num": number,
+            "agent_version": "1.0.0", "health": {"healthy": True},
+            "destinations": [{"name": "central", "state": state, "last_status": 401, "consecutive_failures": 9,
+                              "last_error": "401"}]}),
+            Authorization=f"Bearer {self.device['device_token']}")
+
+    def told(self):
+        posts = dict((path, (headers, body)) for path, headers, body in
+                     (self.receiver.posts.get(timeout=20) for _ in range(2)))
+        headers, body = posts["/hook"]
+        expected = hmac.new(self.SECRET.encode(), headers["X-Claude-Telemetry-Timestamp"].encode() + b"." + body,
+                            hashlib.sha256).hexdigest()
+        self.assertEqual("v1=" + expected, headers["X-Claude-Telemetry-Signature"])
+        return json.loads(body), json.loads(posts["/slack"][1])["text"]
+
+    def test_a_red_device_is_told_once_across_a_restart_and_so_is_its_recovery(self):
+        self.heartbeat(1, "auth_failed")
+        notice, text = self.told()
+        self.assertEqual([(self.device["device_id"], "lap-1")],
+                         [(d["device"], d["hostname"]) for d in notice["firing"]])
+        self.assertEqual([], notice["resolved"])
+        self.assertIn("lap-1", text)
+        self.server.program.stop()
+        self.server.start()
+        self.heartbeat(2, "ok")
+        notice, text = self.told()
+        self.assertEqual([], notice["firing"])
+        self.assertEqual([self.device["device_id"]], [d["device"] for d in notice["resolved"]])
+        self.assertTrue(self.receiver.posts.empty())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,393 @@
+#include "server/alerts/alerts.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "core/crypto/crypto.h"
+#include "core/http/client.h"
+#include "core/json/writer.h"
+#include "server/store/fleet.h"
+
+enum { SEND_TIMEOUT_MS = 10000, FIRST_PAUSE_S = 15, MOST_PAUSE_S = 3600, LISTED = 100 };
+#define STATE_BYTES (8 * MIB)
+#define RED 2 /* HEALTH_RED, as the store keeps it */
+
+/*
+ * What a receiver was told is one stored value: the ids of the devices it knows to be red, one a
+ * line; then, when a notice waits, "---", the ids once it is delivered, "---", and its body.
+ */
+struct receiver {
+    const char *name; /* of the stored value */
+    const char *url;
+    bool is_slack;
+    uint64_t not_before_ns; /* monotonic; after a failure */
+    uint32_t pause_s;
+};
+
+struct alerts {
+    struct alerts_options with;
+    struct receiver receivers[2];
+    size_t receiver_count;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;
+};
+
+static const char SEPARATOR[] = "---\n";
+
+void alerts_sign(const char *secret, const char *timestamp, struct bytes body,
+                 char out[ALERTS_SIGNATURE_BYTES])
+{
+    uint8_t mac[SHA256_BYTES];
+    struct buffer text = {.max_bytes = STATE_BYTES + KIB};
+    bool fits = buffer_append_text(&text, timestamp) && buffer_append_byte(&text, '.') &&
+                buffer_append(&text, body);
+    (void)fits; /* a body is smaller than a state */
+    crypto_hmac_sha256(bytes_of(secret), buffer_bytes(&text), mac);
+    memcpy(out, "v1=", 3);
+    crypto_hex(bytes_make(mac, sizeof mac), out + 3);
+    buffer_clear(&text);
+}
+
+/* ---- Who is red ---- */
+
+struct red {
+    char id[FLEET_ID_BYTES], hostname[FLEET_TEXT_BYTES], owner[256], code[48];
+    char reason[FLEET_REASON_BYTES];
+    uint64_t since_ns;
+    bool due; /* for long enough */
+};
+
+struct reds {
+    uint64_t due_before_ns;
+    struct red *items;
+    size_t count, capacity;
+};
+
+static bool take_red(void *context, const struct fleet_device *d, struct bytes heartbeat)
+{
+    struct reds *all = context;
+    (void)heartbeat;
+    if (d->state != RED)
+        return true;
+    if (all->count == all->capacity) {
+        all->capacity = all->capacity ? all->capacity * 2 : 64;
+        all->items = xrealloc(all->items, all->capacity * sizeof *all->items);
+    }
+    struct red *r = &all->items[all->count++];
+    *r =
+        (struct red){.since_ns = d->state_since_ns, .due = d->state_since_ns <= all->due_before_ns};
+    snprintf(r->id, sizeof r->id, "%s", d->device_id);
+    snprintf(r->hostname, sizeof r->hostname, "%s", d->hostname);
+    snprintf(r->owner, sizeof r->owner, "%s", d->owner);
+    snprintf(r->code, sizeof r->code, "%s", d->state_code);
+    snprintf(r->reason, sizeof r->reason, "%s", d->state_reason);
+    return true;
+}
+
+/* ---- What a receiver knows ---- */
+
+static struct bytes next_line(struct bytes *rest)
+{
+    const uint8_t *end = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
+    size_t len = end ? (size_t)(end - rest->data) : rest->len;
+    struct bytes line = bytes_make(rest->data, len);
+    size_t used = len + (end ? 1 : 0);
+    *rest = bytes_make(rest->len ? rest->data + used : NULL, rest->len - used);
+    return line;
+}
+
+/* The part before the next separator. */
+static struct bytes next_part(struct bytes *rest)
+{
+    const uint8_t *start = rest->data;
+    size_t len = 0;
+    while (rest->len > 0) {
+        struct bytes line = next_line(rest);
+        if (bytes_equal_text(line, "---"))
+            break;
+        len =
+            (size_t)(line.data + line.len - start) + (rest->len > 0 || line.data[line.len] == '\n');
+    }
+    return bytes_make(start, len);
+}
+
+static bool lists(struct bytes ids, const char *id)
+{
+    while (ids.len > 0)
+        if (bytes_equal_text(next_line(&ids), id))
+            return true;
+    return false;
+}
+
+static const struct red *find_red(const struct reds *all, struct bytes id)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (bytes_equal_text(id, all->items[i].id))
+            return &all->items[i];
+    return NULL;
+}
+
+/* ---- A notice ---- */
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_put_key(w, key);
+    json_put_string(w, text);
+}
+
+static bool write_webhook(const struct reds *all, struct bytes known, uint64_t now_ns,
+                          const char *id, struct buffer *out)
+{
+    struct json_writer w = json_writer_make(out);
+    json_object_open(&w);
+    put_text(&w, "id", id);
+    json_put_key(&w, "at");
+    json_put_time(&w, now_ns);
+    json_put_key(&w, "firing");
+    json_array_open(&w);
+    for (size_t i = 0; i < all->count; i++) {
+        const struct red *r = &all->items[i];
+        if (!r->due || lists(known, r->id))
+            continue;
+        json_object_open(&w);
+        put_text(&w, "device", r->id);
+        put_text(&w, "hostname", r->hostname);
+        put_text(&w, "owner", r->owner);
+        put_text(&w, "state", "red");
+        put_text(&w, "code", r->code);
+        put_text(&w, "reason", r->reason);
+        json_put_key(&w, "since");
+        json_put_time(&w, r->since_ns);
+        json_object_close(&w);
+    }
+    json_array_close(&w);
+    json_put_key(&w, "resolved");
+    json_array_open(&w);
+    while (known.len > 0) {
+        struct bytes line = next_line(&known);
+        if (find_red(all, line))
+            continue;
+        json_object_open(&w);
+        json_put_key(&w, "device");
+        json_put_bytes(&w, line);
+        json_object_close(&w);
+    }
+    json_array_close(&w);
+    json_object_close(&w);
+    return json_writer_ok(&w);
+}
+
+static bool write_slack(const struct reds *all, struct bytes known, unsigned firing,
+                        unsigned resolved, struct buffer *out)
+{
+    struct buffer text = {.max_bytes = MIB};
+    unsigned listed = 0;
+    bool fits = buffer_append_format(&text, "%u device%s red, %u well again", firing,
+                                     firing == 1 ? "" : "s", resolved);
+    for (size_t i = 0; i < all->count && fits; i++) {
+        const struct red *r = &all->items[i];
+        if (r->due && !lists(known, r->id) && listed++ < LISTED)
+            fits = buffer_append_format(&text, "\n• %s (%s): %s", r->hostname,
+                                        r->owner[0] ? r->owner : "nobody", r->reason);
+    }
+    struct json_writer w = json_writer_make(out);
+    json_object_open(&w);
+    json_put_key(&w, "text");
+    json_put_bytes(&w, buffer_bytes(&text));
+    json_object_close(&w);
+    buffer_clear(&text);
+    return fits && json_writer_ok(&w);
+}
+
+/* The state with a notice in it. Leaves `out` empty when there is nothing to tell. */
+static bool compose(const struct alerts *a, const struct receiver *r, const struct reds *all,
+                    struct bytes known, struct buffer *out)
+{
+    struct buffer after = {.max_bytes = STATE_BYTES}, body = {.max_bytes = STATE_BYTES};
+    unsigned firing = 0, resolved = 0;
+    bool fits = true;
+    for (size_t i = 0; i < all->count && fits; i++) {
+        bool told = lists(known, all->items[i].id);
+        firing += all->items[i].due && !told;
+        if (all->items[i].due || told)
+            fits = buffer_append_format(&after, "%s\n", all->items[i].id);
+    }
+    for (struct bytes rest = known; rest.len > 0;)
+        resolved += find_red(all, next_line(&rest)) == NULL;
+    if (fits && (firing > 0 || resolved > 0)) {
+        char id[33];
+        uint8_t hash[SHA256_BYTES];
+        uint64_t now = clock_wall_ns(a->with.clock);
+        struct buffer seed = {.max_bytes = 2 * STATE_BYTES};
+        fits = buffer_append_format(&seed, "%" PRIu64 "\n", now) && buffer_append(&seed, known) &&
+               buffer_append(&seed, buffer_bytes(&after));
+        crypto_sha256(buffer_bytes(&seed), hash);
+        crypto_hex(bytes_make(hash, 16), id);
+        buffer_clear(&seed);
+        fits = fits &&
+               (r->is_slack ? write_slack(all, known, firing, resolved, &body)
+                            : write_webhook(all, known, now, id, &body)) &&
+               buffer_append(out, known) && buffer_append_text(out, SEPARATOR) &&
+               buffer_append(out, buffer_bytes(&after)) && buffer_append_text(out, SEPARATOR) &&
+               buffer_append(out, buffer_bytes(&body));
+    }
+    buffer_clear(&after);
+    buffer_clear(&body);
+    return fits;
+}
+
+/* ---- Sending ---- */
+
+static bool send_notice(struct alerts *a, struct receiver *r, struct bytes body)
+{
+    char stamp[64], time_text[24], signature[160], mac[ALERTS_SIGNATURE_BYTES];
+    const char *headers[] = {"Content-Type: application/json", stamp, signature, NULL};
+    snprintf(time_text, sizeof time_text, "%" PRIu64, clock_wall_ns(a->with.clock) / NS_PER_S);
+    snprintf(stamp, sizeof stamp, "X-Claude-Telemetry-Timestamp: %s", time_text);
+    if (r->is_slack || !a->with.secret || !a->with.secret[0]) {
+        headers[1] = NULL;
+    } else {
+        alerts_sign(a->with.secret, time_text, body, mac);
+        snprintf(signature, sizeof signature, "X-Claude-Telemetry-Signature: %s", mac);
+    }
+    const struct http_call call = {.method = "POST",
+                                   .url = r->url,
+                                   .headers = headers,
+                                   .body = body,
+                                   .ca_file = a->with.ca_file,
+                                   .timeout_ms = SEND_TIMEOUT_MS,
+                                   .connect_timeout_ms = SEND_TIMEOUT_MS};
+    struct http_result result;
+    struct buffer answer = {.max_bytes = 64 * KIB}, answer_headers = {.max_bytes = 64 * KIB};
+    http_client_perform(&call, &result, &answer, &answer_headers);
+    bool done = result.stage == HTTP_STAGE_DONE && result.status / 100 == 2;
+    if (done)
+        log_info(a->with.log, "alerts", "told receiver=%s", r->name);
+    else
+        log_warn(a->with.log, "alerts",
+                 "not told, tried again later receiver=%s status=%d error=%s", r->name,
+                 result.status, result.error);
+    buffer_clear(&answer);
+    buffer_clear(&answer_headers);
+    return done;
+}
+
+static void wait_longer(struct alerts *a, struct receiver *r)
+{
+    r->pause_s = r->pause_s == 0 ? FIRST_PAUSE_S : r->pause_s * 2;
+    if (r->pause_s > MOST_PAUSE_S)
+        r->pause_s = MOST_PAUSE_S;
+    r->not_before_ns = clock_monotonic_ns(a->with.clock) + r->pause_s * NS_PER_S;
+}
+
+static bool tell(struct alerts *a, struct receiver *r, const struct reds *all, struct error *err)
+{
+    struct control_store *store = a->with.control;
+    struct buffer state = {.max_bytes = 3 * STATE_BYTES}, fresh = {.max_bytes = 3 * STATE_BYTES};
+    bool ok = store->kind->value_get(store, r->name, &state, err) || err->kind == FAIL_NOT_FOUND;
+    struct bytes rest = buffer_bytes(&state), known = next_part(&rest);
+    if (ok && rest.len == 0) { /* nothing waits */
+        ok = compose(a, r, all, known, &fresh) ||
+             error_set(err, FAIL_TOO_LARGE, "too many devices are red for one notice");
+        ok = ok &&
+             (fresh.len == 0 || store->kind->value_put(store, r->name, buffer_bytes(&fresh), err));
+        rest = buffer_bytes(&fresh);
+        known = next_part(&rest);
+    }
+    if (ok && rest.len > 0 && clock_monotonic_ns(a->with.clock) >= r->not_before_ns) {
+        struct bytes after = next_part(&rest);
+        if (send_notice(a, r, rest)) {
+            r->pause_s = 0;
+            r->not_before_ns = 0;
+            ok = store->kind->value_put(store, r->name, after, err);
+        } else {
+            wait_longer(a, r);
+        }
+    }
+    buffer_clear(&state);
+    buffer_clear(&fresh);
+    return ok;
+}
+
+static void look(struct alerts *a)
+{
+    struct error err = {0};
+    uint64_t now = clock_wall_ns(a->with.clock), after_ns = a->with.after_s * NS_PER_S;
+    struct reds all = {.due_before_ns = now > after_ns ? now - after_ns : 0};
+    bool ok = a->with.control->kind->fleet->device_list(a->with.control, take_red, &all, &err);
+    for (size_t i = 0; ok && i < a->receiver_count; i++)
+        ok = tell(a, &a->receivers[i], &all, &err);
+    if (!ok)
+        log_failure(a->with.log, LOG_ERROR_LEVEL, "alerts", "cannot see who is red", &err);
+    free(all.items);
+}
+
+/* ---- The thread ---- */
+
+static void *work(void *context)
+{
+    struct alerts *a = context;
+    struct timespec next;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    pthread_mutex_lock(&a->lock);
+    while (!a->stopping) {
+        next.tv_sec += a->with.every_s;
+        int waited = 0;
+        while (!a->stopping && waited == 0)
+            waited = pthread_cond_timedwait(&a->wake, &a->lock, &next);
+        if (a->stopping)
+            break;
+        pthread_mutex_unlock(&a->lock);
+        look(a);
+        clock_gettime(CLOCK_MONOTONIC, &next);
+        pthread_mutex_lock(&a->lock);
+    }
+    pthread_mutex_unlock(&a->lock);
+    return NULL;
+}
+
+struct alerts *alerts_create(const struct alerts_options *options)
+{
+    if (!options->webhook_url && !options->slack_url)
+        return NULL;
+    struct alerts *a = xcalloc(1, sizeof *a);
+    a->with = *options;
+    if (a->with.every_s == 0)
+        a->with.every_s = 1;
+    if (options->webhook_url)
+        a->receivers[a->receiver_count++] =
+            (struct receiver){.name = "alerts.webhook", .url = options->webhook_url};
+    if (options->slack_url)
+        a->receivers[a->receiver_count++] =
+            (struct receiver){.name = "alerts.slack", .url = options->slack_url, .is_slack = true};
+    pthread_condattr_t monotonic;
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&a->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&a->thread, NULL, work, a) != 0)
+        abort(); /* at start, as when memory is gone */
+    return a;
+}
+
+void alerts_destroy(struct alerts *a)
+{
+    if (!a)
+        return;
+    pthread_mutex_lock(&a->lock);
+    a->stopping = true;
+    pthread_cond_signal(&a->wake);
+    pthread_mutex_unlock(&a->lock);
+    pthread_join(a->thread, NULL);
+    pthread_cond_destroy(&a->wake);
+    pthread_mutex_destroy(&a->lock);
+    free(a);
+}
