@@ -238,18 +238,28 @@ static bool put_group(const struct portal *p, struct page *page, struct view *vi
     return true;
 }
 
+/* Everybody's sums are also everything's, which saves asking for those. */
+static bool ask_people(const struct portal *p, struct view *view, struct sheet *people,
+                       struct sums *out, struct error *err)
+{
+    enum message_field field = FIELD_PERSON;
+    if (!ask(p, view, &field, &(struct asking){.sheet = people}, err))
+        return false;
+    for (size_t i = 0; i < people->count; i++)
+        for (size_t m = 0; m < METRIC_COUNT; m++)
+            out->values[m] += people->list[i].values[RAW + m];
+    return true;
+}
+
 /* People, and from them the teams. */
 static bool put_people(const struct portal *p, struct page *page, struct route_call *call,
-                       struct view *view, struct error *err)
+                       const struct view *view, struct sheet *people, struct error *err)
 {
-    struct sheet people = make_sheet(call, "people", "By person", "Person");
     struct sheet teams = make_sheet(call, "teams", "By team", "Team");
-    enum message_field field = FIELD_PERSON;
-    if (!ask(p, view, &field, &(struct asking){.sheet = &people}, err) ||
-        !people_refresh(p->people, err))
+    if (!people_refresh(p->people, err))
         return false;
-    for (size_t i = 0; i < people.count; i++) {
-        const struct sheet_row *one = &people.list[i];
+    for (size_t i = 0; i < people->count; i++) {
+        const struct sheet_row *one = &people->list[i];
         struct bytes name = people_team(p->people, one->name, &call->arena);
         struct sheet_row *team = sheet_find(&teams, name);
         if (!team)
@@ -264,14 +274,14 @@ static bool put_people(const struct portal *p, struct page *page, struct route_c
     put_section(page, &teams, view);
     if (view->names == PRIVACY_COHORTS)
         return true;
-    people.column_count--; /* how many people a person is needs no column */
-    sheet_sort(&people, COST, TOP_ROWS);
+    people->column_count--; /* how many people a person is needs no column */
+    sheet_sort(people, COST, TOP_ROWS);
     if (view->names == PRIVACY_NAMED)
-        link_rows(&people, view, "person");
-    for (size_t i = 0; i < people.count; i++)
-        people.list[i].name =
-            people_name(p->people, people.list[i].name, view->names, &call->arena);
-    put_section(page, &people, view);
+        link_rows(people, view, "person");
+    for (size_t i = 0; i < people->count; i++)
+        people->list[i].name =
+            people_name(p->people, people->list[i].name, view->names, &call->arena);
+    put_section(page, people, view);
     return true;
 }
 
@@ -310,8 +320,9 @@ static bool put_sections(const struct portal *p, struct page *page, struct route
     days.is_days = true;
     days.bar_column = 0;
     days.charts = "0,2,4";
-    if (!ask(p, view, NULL, &(struct asking){.sums = &now}, err) ||
-        !ask_before(p, view, &before, err) || !ask_sessions(p, view, &sessions, err) ||
+    struct sheet people = make_sheet(call, "people", "By person", "Person");
+    if (!ask_people(p, view, &people, &now, err) || !ask_before(p, view, &before, err) ||
+        !ask_sessions(p, view, &sessions, err) ||
         !ask(p, view, NULL, &(struct asking){.sheet = &days}, err))
         return false;
     if (view->names == PRIVACY_COHORTS && now.values[PEOPLE] < PEOPLE_MIN_COHORT) {
@@ -323,7 +334,7 @@ static bool put_sections(const struct portal *p, struct page *page, struct route
     put_section(page, &days, view);
     html_raw(page, "<div class=\"columns-2\">");
     bool done = put_group(p, page, view, &models, FIELD_MODEL, "model", err) &&
-                put_people(p, page, call, view, err) &&
+                put_people(p, page, call, view, &people, err) &&
                 put_group(p, page, view, &systems, FIELD_SYSTEM, "system", err);
     html_raw(page, "</div>");
     return done;

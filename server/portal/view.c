@@ -155,21 +155,47 @@ static void put_option(struct page *page, struct bytes value, const char *text, 
     html_raw(page, "</option>");
 }
 
+enum { MAX_CHOICES = 200 };
+
+/* The systems and models there are in these days; one question for both. */
 struct choices {
-    struct page *page;
-    struct bytes selected;
-    bool found;
+    struct arena *arena;
+    struct bytes systems[MAX_CHOICES], models[MAX_CHOICES];
+    size_t system_count, model_count;
 };
 
-static bool put_choice(void *context, const struct aggregate_row *row)
+static void add_choice(struct choices *c, struct bytes list[MAX_CHOICES], size_t *count,
+                       struct bytes value)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (bytes_equal(list[i], value))
+            return;
+    if (value.len > 0 && *count < MAX_CHOICES && arena_copy(c->arena, value, &list[*count]))
+        ++*count;
+}
+
+static bool take_choices(void *context, const struct aggregate_row *row)
 {
     struct choices *c = context;
-    if (row->groups[0].len == 0)
-        return true;
-    bool selected = bytes_equal(row->groups[0], c->selected);
-    c->found |= selected;
-    put_option(c->page, row->groups[0], NULL, selected);
-    return !c->page->failed;
+    add_choice(c, c->systems, &c->system_count, row->groups[0]);
+    add_choice(c, c->models, &c->model_count, row->groups[1]);
+    return true;
+}
+
+/* From the daily sums. When the store does not answer there is nothing to choose from. */
+static void read_choices(const struct portal *p, const struct view *view, struct choices *out)
+{
+    const struct aggregate_group groups[] = {{.field = FIELD_SYSTEM}, {.field = FIELD_MODEL}};
+    const struct aggregate_metric metric = {.function = AGGREGATE_COUNT};
+    const struct aggregate_query query = {.where = {.from_ns = view->from_ns,
+                                                    .to_ns = view->to_ns,
+                                                    .time_limit_ms = PORTAL_TIME_LIMIT_MS},
+                                          .groups = groups,
+                                          .group_count = 2,
+                                          .metrics = &metric,
+                                          .metric_count = 1};
+    struct error ignored = {0};
+    (void)!p->messages->kind->aggregate(p->messages, &query, take_choices, out, &ignored);
 }
 
 static void open_select(struct page *page, const char *name, const char *label)
@@ -181,26 +207,18 @@ static void open_select(struct page *page, const char *name, const char *label)
     html_raw(page, ">");
 }
 
-/* Every value of a field in the last days, from the daily sums. */
-static void put_values(struct page *page, const struct portal *p, const struct view *view,
-                       const char *name, const char *label, enum message_field field,
-                       struct bytes selected)
+static void put_values(struct page *page, const char *name, const char *label,
+                       const struct bytes *values, size_t count, struct bytes selected)
 {
-    const struct aggregate_group group = {.field = field};
-    const struct aggregate_metric metric = {.function = AGGREGATE_COUNT};
-    const struct aggregate_query query = {.where = {.from_ns = view->from_ns,
-                                                    .to_ns = view->to_ns,
-                                                    .time_limit_ms = PORTAL_TIME_LIMIT_MS},
-                                          .groups = &group,
-                                          .group_count = 1,
-                                          .metrics = &metric,
-                                          .metric_count = 1};
-    struct choices choices = {.page = page, .selected = selected};
-    struct error ignored = {0}; /* then there is nothing to choose from */
+    bool found = selected.len == 0;
     open_select(page, name, label);
-    put_option(page, bytes_of(""), "All", selected.len == 0);
-    (void)!p->messages->kind->aggregate(p->messages, &query, put_choice, &choices, &ignored);
-    if (selected.len > 0 && !choices.found)
+    put_option(page, bytes_of(""), "All", found);
+    for (size_t i = 0; i < count; i++) {
+        bool same = bytes_equal(values[i], selected);
+        put_option(page, values[i], NULL, same);
+        found |= same;
+    }
+    if (!found)
         put_option(page, selected, NULL, true);
     html_raw(page, "</select></label>");
 }
@@ -264,9 +282,11 @@ void view_open_form(struct page *page, const struct portal *p, struct route_call
     html_raw(page, " aria-label=\"Filters\">");
     put_day_field(page, "from", "From", view->from_ns);
     put_day_field(page, "to", "To", view->to_ns - DAY_NS);
-    put_values(page, p, view, "system", "System", FIELD_SYSTEM, view->system);
+    struct choices choices = {.arena = &call->arena};
+    read_choices(p, view, &choices);
+    put_values(page, "system", "System", choices.systems, choices.system_count, view->system);
     put_teams(page, p, call, view);
-    put_values(page, p, view, "model", "Model", FIELD_MODEL, view->model);
+    put_values(page, "model", "Model", choices.models, choices.model_count, view->model);
     if (view->names == PRIVACY_NAMED) {
         html_raw(page, "<label>Person<input name=\"person\" autocomplete=\"off\"");
         html_attribute(page, "value", view->person);
