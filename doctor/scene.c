@@ -177,6 +177,7 @@ struct scene *scene_create(const struct scene_options *options, const struct fs 
 
     scene->config = agent_config_load(scene->root, scene->config_path, fs, &scene->problems);
     scene->has_device = device_load(fs, scene->state_dir, &scene->device, &err);
+    scene->is_device_hidden = !scene->has_device && err.kind == FAIL_DENIED;
     read_people(scene);
     if (scene->accounts && scene->has_device)
         accounts_set_device(scene->accounts, scene->device.id, scene->device.token);

@@ -65,7 +65,8 @@ struct scene {
     struct scene_status status;
     struct device device;
     bool has_device;
-    bool has_identity; /* `accounts` is there */
+    bool is_device_hidden; /* whether there is one, only root can see */
+    bool has_identity;     /* `accounts` is there */
     char users_problem[300];
     struct accounts *accounts;
 

@@ -98,7 +98,7 @@ static void check_enrollment(const struct scene *scene, const struct check_targe
                     scene->device.server_url, url);
     else if (scene->has_device || scene->status.is_enrolled)
         finding_add(f, CHECK_OK, NULL, "this device is enrolled");
-    else if (!scene->is_privileged && !scene->status.is_there)
+    else if (scene->is_device_hidden && !scene->status.is_there)
         finding_add(f, CHECK_SKIP, NULL, "only root can see the device's token: run with sudo");
     else
         finding_add(f, CHECK_FAIL, fix, "this device was never enrolled with '%s'", url);

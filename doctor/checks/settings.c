@@ -55,6 +55,19 @@ static void check_managed_json(const struct scene *scene, const struct check_tar
 
 /* ---- settings.managed.readable ---- */
 
+/* In a folder that cannot be entered no file can be read: the folder is the first thing wrong. */
+static bool is_in_closed_folder(const struct settings_view *view, const struct view_document *d)
+{
+    for (size_t i = 0; i < view->document_count; i++) {
+        const struct view_document *folder = view->documents[i];
+        size_t len = strlen(folder->path);
+        if (folder->is_folder && folder->is_unreadable && folder != d &&
+            strncmp(d->path, folder->path, len) == 0 && d->path[len] == '/')
+            return true;
+    }
+    return false;
+}
+
 static void check_managed_readable(const struct scene *scene, const struct check_target *target,
                                    struct finding *f)
 {
@@ -63,7 +76,8 @@ static void check_managed_readable(const struct scene *scene, const struct check
     for (size_t v = 0; v < scene->view_count; v++)
         for (size_t i = 0; i < scene->views[v]->document_count; i++) {
             const struct view_document *d = scene->views[v]->documents[i];
-            if (d->layer != VIEW_FILES && d->layer != VIEW_MDM)
+            if ((d->layer != VIEW_FILES && d->layer != VIEW_MDM) ||
+                is_in_closed_folder(scene->views[v], d))
                 continue;
             if (d->is_unreadable) {
                 snprintf(fix, sizeof fix, "run: sudo chmod %s '%s'", d->is_folder ? "755" : "644",

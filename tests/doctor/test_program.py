@@ -10,8 +10,8 @@ import unittest
 
 from setups import BASE, OURS, TOKEN, UID, Peer, Setup, block, closed_port
 
-DOCTOR = sys.argv[1] if len(sys.argv) > 1 else "claude-telemetry-doctor"
-AGENT = sys.argv[2] if len(sys.argv) > 2 else None
+DOCTOR = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "claude-telemetry-doctor"
+AGENT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None
 SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "docs" / "doctor-report.schema.json"
 
 # Each stands somewhere that the doctor reads; none may be seen anywhere in what it says or writes.

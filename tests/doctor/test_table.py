@@ -14,8 +14,8 @@ import unittest
 
 from setups import BASE, NEWEST, OURS, TOKEN, UID, Peer, Setup, block, closed_port
 
-DOCTOR = sys.argv[1] if len(sys.argv) > 1 else "claude-telemetry-doctor"
-AGENT = sys.argv[2] if len(sys.argv) > 2 else None
+DOCTOR = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "claude-telemetry-doctor"
+AGENT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None
 BROKEN, WHOLE = [], []
 OTHER = "http://127.0.0.1:9"
 
@@ -96,7 +96,7 @@ def the_managed_file_is_for_root_only(s):
 
 @broken("settings.managed.readable", "chmod 755")
 def the_managed_folder_is_for_root_only(s):
-    (s.path / "etc/claude-code").chmod(0o700 if os.getuid() == 0 else 0)
+    (s.path / "etc/claude-code").chmod(0o700 if os.getuid() == 0 else 0o200)
 
 
 @broken("settings.managed.readable", "chmod 644")
