@@ -283,21 +283,40 @@ static size_t email_at(const char *start, const char *at, const char *end)
     return memchr(at + len, '.', domain - len) ? len : 0;
 }
 
-bool redact(struct bytes text, const struct redact_options *options, struct buffer *out)
+typedef size_t find_secret(const struct redact_options *options, const char *start, const char *at,
+                           const char *end, size_t *keep);
+
+static size_t find_known(const struct redact_options *options, const char *start, const char *at,
+                         const char *end, size_t *keep)
+{
+    (void)start;
+    *keep = 0;
+    return known_at(options->secrets, at, end);
+}
+
+static size_t find_likely(const struct redact_options *options, const char *start, const char *at,
+                          const char *end, size_t *keep)
+{
+    size_t len = shaped_at(start, at, end, keep);
+    if (len == 0)
+        len = in_url_at(at, end, keep);
+    if (len == 0 && options->by_name)
+        len = named_at(start, at, end, keep);
+    if (len > 0 || !options->emails)
+        return len;
+    *keep = 0;
+    return email_at(start, at, end);
+}
+
+/* Copies the text with what `find` finds replaced, but for the `keep` bytes at its beginning. */
+static bool replace(struct bytes text, const struct redact_options *options, find_secret *find,
+                    struct buffer *out)
 {
     const char *start = (const char *)text.data, *end = start + text.len;
     size_t before = out->len;
     for (const char *at = start; at < end;) {
         size_t keep = 0;
-        size_t len = known_at(options->secrets, at, end);
-        if (len == 0)
-            len = shaped_at(start, at, end, &keep);
-        if (len == 0)
-            len = in_url_at(at, end, &keep);
-        if (len == 0 && options->by_name)
-            len = named_at(start, at, end, &keep);
-        if (len == 0 && options->emails)
-            len = email_at(start, at, end);
+        size_t len = find(options, start, at, end, &keep);
         bool ok = len == 0
                       ? buffer_append_byte(out, (uint8_t)*at)
                       : buffer_append(out, bytes_make(at, keep)) && buffer_append_text(out, mask);
@@ -308,4 +327,14 @@ bool redact(struct bytes text, const struct redact_options *options, struct buff
         at += len == 0 ? 1 : len;
     }
     return true;
+}
+
+/* Known ones first: a name that is kept before a likely one might hold one. */
+bool redact(struct bytes text, const struct redact_options *options, struct buffer *out)
+{
+    struct buffer half = {.max_bytes = 4 * text.len + 64};
+    bool ok = replace(text, options, find_known, &half) &&
+              replace(buffer_bytes(&half), options, find_likely, out);
+    buffer_clear(&half);
+    return ok;
 }

@@ -297,7 +297,6 @@ struct settings_view *settings_view_create(const struct view_options *options, c
 {
     struct settings_view *view = xcalloc(1, sizeof *view);
     struct reader r = {view, options, fs};
-    struct error ignored;
     view->user = xstrdup(options->user);
     view->home = xstrdup(options->home);
     view->uid = options->uid;
@@ -314,13 +313,8 @@ struct settings_view *settings_view_create(const struct view_options *options, c
     for (size_t i = 0; i < options->running_count; i++)
         if (options->running[i].uid == options->uid)
             view_read_environment(view, options->running[i].where, options->running[i].text);
-    if (options->home) {
-        char *home = platform_under_root(options->root, options->home);
-        view->is_home_readable =
-            fs->list(fs->disk, home, add_dropin, &(struct dropins){.count = MAX_DROPINS}, &ignored);
-        free(home);
+    if (options->home)
         read_person(&r);
-    }
     read_managed_files(&r);
     read_profiles(&r);
     if (options->home) {

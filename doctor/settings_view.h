@@ -77,7 +77,6 @@ struct settings_view {
 
     struct source_facts facts[SOURCE_COUNT];
     struct source_verdict verdict;
-    bool is_home_readable;
 };
 
 /* The environment of a running Claude Code, NAME=VALUE, each followed by a NUL. */
