@@ -300,10 +300,10 @@ class Installed(unittest.TestCase):
         theirs = '{\n  "permissions": {"deny": ["Read(./.env)"]}\n}\n'
         self.root.write("/etc/claude-code/managed-settings.json", theirs)
         before = self.root.changed()
+        spying = self.spy()
         self.install(*debs.values())
         self.configure()
         self.root.write("/etc/claude-telemetry/agent.yaml", CONFIG.replace("dropin", "merge"), "0640", "root:claude-telemetry")
-        spying = self.spy()
         agent = self.run_agent()
         self.root.run(AGENT, "apply")
         self.assertIn("14318", self.root.out("cat", "/etc/claude-code/managed-settings.json"))
@@ -350,20 +350,46 @@ class Installed(unittest.TestCase):
         self.assertIn('{"OTEL_LOGS_EXPORTER": "console"}', kept)
         self.assertEqual(self.root.stat(SPOOL), "")
 
+    def test_the_plain_installer_puts_it_on_goes_back_a_version_and_takes_it_off(self):
+        for name in ("install", "uninstall"):
+            self.root.copy_in(ROOT / f"installer/linux/{name}.sh", f"/tmp/{name}.sh")
+        self.root.write("/tmp/wanted.yaml", CONFIG)
+        self.root.write("/tmp/secret", "s3cret", "0600")
+        spying = self.spy()
+        install = ["sh", "/tmp/install.sh", "--config", "/tmp/wanted.yaml", "--package"]
+        self.root.run(*install, f"/tmp/{debs[AGENT].name}", "--enrollment-secret", "/tmp/secret")
+        self.assertEqual(self.root.out("cat", "/etc/claude-telemetry/agent.yaml") + "\n", CONFIG)
+        self.assertEqual(self.root.stat("/etc/claude-telemetry/agent.yaml"), "640 root:claude-telemetry")
+        self.assertEqual(self.root.stat("/etc/claude-telemetry/enrollment-secret"), "400 claude-telemetry:claude-telemetry")
+        self.root.run(AGENT, "apply")
+        self.root.run(*install, f"/tmp/{older.name}")
+        self.assertEqual(self.root.out("dpkg-query", "-W", "-f", "${Version}", AGENT), "0.0.1~test")
+
+        self.root.write("/tmp/wanted.yaml", "relay: { listne: x }\n")
+        done = self.root.run(*install, f"/tmp/{debs[AGENT].name}", code=1)
+        self.assertIn("not valid and was not put in place", done.stderr)
+        self.assertEqual(self.root.out("cat", "/etc/claude-telemetry/agent.yaml") + "\n", CONFIG)
+
+        self.root.run("sh", "/tmp/uninstall.sh")
+        self.assertEqual(self.root.stat("/etc/claude-code/managed-settings.d/90-claude-telemetry.json"), "")
+        self.assertNotEqual(self.root.stat("/etc/claude-telemetry/agent.yaml"), "")
+        self.root.run("sh", "/tmp/uninstall.sh", "--purge")
+        self.assertEqual(self.root.stat("/etc/claude-telemetry"), "")
+        self.assertEqual(spying(), [])
+
     def test_the_rpms_install_upgrade_and_erase(self):
-        rpm = ["rpm", "--force-debian", "--nodeps", "--noscripts", "--dbpath", "/tmp/rpmdb"]
-        scripts = [each for each in rpm if each != "--noscripts"]
-        self.root.run(*scripts, "-i", *(f"/tmp/{path.name}" for path in rpms.values()))
+        rpm = ["rpm", "--force-debian", "--nodeps", "--dbpath", "/tmp/rpmdb"]
+        self.root.run(*rpm, "-i", *(f"/tmp/{path.name}" for path in rpms.values()))
         self.assertEqual(self.root.stat("/etc/claude-telemetry/agent.yaml"), "640 root:claude-telemetry")
         self.assertEqual(self.root.stat("/etc/claude-telemetry/server.yaml"), "640 root:claude-telemetry-server")
         self.assertEqual(self.root.stat("/var/lib/claude-telemetry"), "700 claude-telemetry:claude-telemetry")
         self.assertEqual(self.root.out("systemctl", "is-enabled", "claude-telemetry-agent.service"), "enabled")
         self.configure()
         self.root.run(AGENT, "apply")
-        self.root.run(*scripts, "-U", "--replacepkgs", f"/tmp/{rpms[AGENT].name}")
+        self.root.run(*rpm, "-U", "--replacepkgs", f"/tmp/{rpms[AGENT].name}")
         self.assertEqual(self.root.out("cat", "/etc/claude-telemetry/agent.yaml") + "\n", CONFIG)
         self.assertIn("14318", self.root.out("cat", "/etc/claude-code/managed-settings.d/90-claude-telemetry.json"))
-        self.root.run(*scripts, "-e", AGENT, SERVER)
+        self.root.run(*rpm, "-e", AGENT, SERVER)
         self.assertEqual(self.root.stat("/etc/claude-code/managed-settings.d/90-claude-telemetry.json"), "")
         self.assertEqual(self.root.stat("/usr/bin/claude-telemetry-agent"), "")
 
