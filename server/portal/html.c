@@ -62,6 +62,16 @@ void html_url(struct page *page, struct bytes text)
     }
 }
 
+void html_written_attribute(struct page *page, const char *name, struct bytes escaped)
+{
+    html_raw(page, " ");
+    html_raw(page, name);
+    html_raw(page, "=\"");
+    if (!page->failed && !buffer_append(&page->out, escaped))
+        page->failed = true;
+    html_raw(page, "\"");
+}
+
 void html_attribute(struct page *page, const char *name, struct bytes text)
 {
     html_raw(page, " ");

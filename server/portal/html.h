@@ -25,6 +25,9 @@ void html_url(struct page *page, struct bytes text); /* percent-encoded, for a q
 /* " name=\"text\"" with the text escaped. */
 void html_attribute(struct page *page, const char *name, struct bytes text);
 
+/* The same for a text that was written with these functions, and so is escaped already. */
+void html_written_attribute(struct page *page, const char *name, struct bytes escaped);
+
 void html_count(struct page *page, int64_t value);     /* 1,234,567 */
 void html_short(struct page *page, double value);      /* 1.23 M */
 void html_money(struct page *page, double microcents); /* $1,234.56 from USD x 10^6 */

@@ -172,7 +172,7 @@ static void put_row(struct page *page, const struct sheet *s, const struct sheet
     html_raw(page, "<th scope=\"row\">");
     if (row->link.len > 0) {
         html_raw(page, "<a");
-        html_attribute(page, "href", row->link);
+        html_written_attribute(page, "href", row->link);
         html_raw(page, ">");
     }
     if (row->name.len > 0)

@@ -28,7 +28,7 @@ struct sheet_column {
 
 struct sheet_row {
     struct bytes name;
-    struct bytes link; /* a path and query of ours to go deeper; empty: none */
+    struct bytes link; /* a path and query of ours to go deeper, escaped; empty: none */
     int64_t people;    /* how many stand behind it; negative: not known, so never in cohorts */
     bool is_total;
     double values[SHEET_MAX_COLUMNS]; /* NaN: no value */
