@@ -8,6 +8,7 @@
 #include "platform/platform.h"
 #include "server/auth/identity.h"
 #include "server/commands.h"
+#include "server/store/api_usage.h"
 
 static int finish(struct message_store *store, bool done, const struct error *err)
 {
@@ -43,6 +44,19 @@ static bool note_erasure(const struct settings *s, const char *person, struct er
     return done;
 }
 
+/* What Anthropic's APIs told of the person goes as well. */
+static bool erase_imported(const struct settings *s, const char *person, uint64_t *deleted,
+                           struct error *err)
+{
+    uint64_t imported = 0;
+    struct control_store *store = command_open_control(s, err);
+    bool done = store && store->kind->api_usage->erase(store, person, &imported, err);
+    if (store)
+        store->kind->close(store);
+    *deleted += imported;
+    return done;
+}
+
 int command_erase(const struct options *o, const struct settings *s)
 {
     struct error err = {0};
@@ -54,9 +68,10 @@ int command_erase(const struct options *o, const struct settings *s)
         return command_fail(&err);
     }
     struct message_store *store = command_open_messages(s, &err);
-    bool done =
-        store && note_erasure(s, person, &err) &&
-        store->kind->erase(store, bytes_of(person), clock_wall_ns(&platform_clock), &deleted, &err);
+    bool done = store && note_erasure(s, person, &err) &&
+                store->kind->erase(store, bytes_of(person), clock_wall_ns(&platform_clock),
+                                   &deleted, &err) &&
+                erase_imported(s, person, &deleted, &err);
     if (done)
         printf(o->json ? "{\"email\":\"%s\",\"deleted\":%llu}\n"
                        : "erased '%s': %llu rows deleted, and what arrives late stays out\n",

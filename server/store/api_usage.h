@@ -111,7 +111,7 @@ struct control_api_usage_kind {
                  struct error *err);
     bool (*unlock)(struct control_store *store, const char *owner, struct error *err);
 
-    /* Deletes everything of a person. */
+    /* Deletes everything of a person, and keeps what later imports bring of them out. */
     bool (*erase)(struct control_store *store, const char *email, uint64_t *deleted,
                   struct error *err);
 };

@@ -34,6 +34,10 @@ const char SQLITE_API_USAGE_SCHEMA[] =
     "CREATE TABLE api_lock(one INTEGER PRIMARY KEY CHECK(one=1), owner TEXT NOT NULL,"
     " until_ns INTEGER NOT NULL) STRICT;";
 
+/* Whose usage must not come back with a later import. */
+const char SQLITE_API_ERASED_SCHEMA[] =
+    "CREATE TABLE api_erased(email TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;";
+
 static void bind_text(sqlite3_stmt *q, int at, const char *text)
 {
     sqlite_bind_bytes(q, at, bytes_of(text));
@@ -179,7 +183,8 @@ static bool chunk_finish(struct control_store *store, const struct api_chunk *ch
         "DELETE FROM api_usage WHERE report=?1 AND day>=?2 AND day<?3",
         /* A row of a day outside the question is the vendor's mistake: it must not double another chunk's. */
         "INSERT INTO api_usage(imported_ns," USAGE_COLUMNS ") SELECT ?4," USAGE_COLUMNS
-        " FROM api_staged WHERE chunk=" THE_CHUNK " AND day>=?2 AND day<?3",
+        " FROM api_staged WHERE chunk=" THE_CHUNK " AND day>=?2 AND day<?3"
+        " AND email NOT IN (SELECT email FROM api_erased)",
         /* Others that overlap were killed under way, and what they hold is now old. */
         "DELETE FROM api_chunk WHERE report=?1 AND from_day<?3 AND to_day>?2",
         "INSERT INTO api_import(report,attempt_ns,success_ns,rejected,error,drift,newest_day)"
@@ -356,8 +361,9 @@ static bool import_unlock(struct control_store *store, const char *owner, struct
 static bool erase(struct control_store *store, const char *email, uint64_t *deleted,
                   struct error *err)
 {
-    static const char *const statements[] = {"DELETE FROM api_usage WHERE email=?1",
-                                             "DELETE FROM api_staged WHERE email=?1"};
+    static const char *const statements[] = {"INSERT OR IGNORE INTO api_erased(email) VALUES(?1)",
+                                             "DELETE FROM api_staged WHERE email=?1",
+                                             "DELETE FROM api_usage WHERE email=?1"};
     *deleted = 0;
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         sqlite3_stmt *q = control_begin(store, statements[i], err);
@@ -365,7 +371,8 @@ static bool erase(struct control_store *store, const char *email, uint64_t *dele
             return false;
         bind_text(q, 1, email);
         bool ok = sqlite_do(control_db(store), q, err);
-        *deleted += ok ? (uint64_t)sqlite3_changes(control_db(store)) : 0;
+        if (ok) /* the last one's count: rows that were kept */
+            *deleted = (uint64_t)sqlite3_changes(control_db(store));
         control_end(store, q);
         if (!ok)
             return false;

@@ -20,7 +20,7 @@ static const char STEP_1[] =
     " password TEXT NOT NULL, created_ns INTEGER NOT NULL) STRICT;"
     "CREATE TABLE value(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
 static const char *const STEPS[] = {STEP_1, SQLITE_FLEET_SCHEMA, SQLITE_API_USAGE_SCHEMA,
-                                    SQLITE_AUDIT_SCHEMA};
+                                    SQLITE_AUDIT_SCHEMA, SQLITE_API_ERASED_SCHEMA};
 
 /* Small and rarely asked: one connection behind a lock. */
 struct sqlite_control {

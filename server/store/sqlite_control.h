@@ -25,6 +25,7 @@ extern const struct control_audit_kind sqlite_audit_kind;
 /* Steps of the control schema. */
 extern const char SQLITE_FLEET_SCHEMA[];
 extern const char SQLITE_API_USAGE_SCHEMA[];
+extern const char SQLITE_API_ERASED_SCHEMA[];
 extern const char SQLITE_AUDIT_SCHEMA[];
 
 #endif

@@ -175,6 +175,11 @@ START_TEST(a_person_can_be_erased)
     expect_ok(usage->erase(store, "a@x.io", &deleted, &err));
     ck_assert_uint_eq(deleted, 1);
     ck_assert_int_eq(sum_of("2026-11-01", "2026-11-01").tokens, 2);
+
+    stage(&a, "next"); /* the API still has them */
+    stage(&b, "");
+    expect_ok(usage->chunk_finish(store, &november, 8, &err));
+    ck_assert_int_eq(sum_of("2026-11-01", "2026-11-01").tokens, 2);
 }
 END_TEST
 
