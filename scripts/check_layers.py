@@ -34,7 +34,6 @@ OWNED_HEADERS = {
     r"zlib\.h": ["core/http/gzip.c"],
     r"yaml\.h": ["core/config/yaml.c"],
     r"sqlite3\.h": ["server/store/sqlite.c"],
-    r"libpq-fe\.h": ["server/store/postgres.c"],
 }
 
 

@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   gcc clang cmake ninja-build pkg-config git ca-certificates python3
   libevent-dev libnghttp2-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libyaml-dev libcjson-dev
-  libsqlite3-dev libpq-dev
+  libsqlite3-dev
   check protobuf-compiler sqlite3 curl openssl clang-format clang-tidy cppcheck shellcheck
   "$@"
 )

@@ -2,6 +2,7 @@
 # Fuzzes every decoder of outside bytes with libFuzzer, SECONDS_EACH=60 each; finds go to build/fuzz/findings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+scripts/deps.sh libclang-rt-dev
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz
 mkdir -p build/fuzz/findings
