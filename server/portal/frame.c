@@ -10,6 +10,8 @@ static const struct {
     [TAB_REPORTS] = {"/reports", "Reports", ACCESS_VIEWER},
     [TAB_MESSAGES] = {"/messages", "Messages", ACCESS_ANALYST},
     [TAB_FLEET] = {"/fleet", "Fleet", ACCESS_ANALYST},
+    [TAB_INTEGRATIONS] = {"/integrations", "Integrations", ACCESS_VIEWER},
+    [TAB_COVERAGE] = {"/coverage", "Coverage", ACCESS_VIEWER},
 };
 
 static void put_tabs(struct page *page, const struct route_call *call, enum page_tab current)
@@ -88,6 +90,21 @@ void page_answer(struct page *page, struct http_exchange *exchange, int status)
                                  .headers = headers};
     http_respond(exchange, &answer);
     buffer_clear(&page->out);
+}
+
+void page_answer_csv(struct http_exchange *exchange, const char *disposition, struct bytes csv)
+{
+    const char *const headers[] = {"content-disposition",
+                                   disposition,
+                                   "cache-control",
+                                   "no-store",
+                                   "x-content-type-options",
+                                   "nosniff",
+                                   NULL};
+    http_respond(exchange, &(struct http_answer){.status = 200,
+                                                 .content_type = "text/csv; charset=utf-8",
+                                                 .body = csv,
+                                                 .headers = headers});
 }
 
 void page_put_problem(struct page *page, const char *text)

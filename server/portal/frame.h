@@ -10,6 +10,8 @@ enum page_tab {
     TAB_REPORTS,
     TAB_MESSAGES,
     TAB_FLEET,
+    TAB_INTEGRATIONS,
+    TAB_COVERAGE,
     TAB_NONE, /* logged out */
 };
 
@@ -19,6 +21,9 @@ void page_open(struct page *page, const struct route_call *call, enum page_tab t
 
 /* Ends the page and answers. Without scripts nothing is lost but the drawn charts. */
 void page_answer(struct page *page, struct http_exchange *exchange, int status);
+
+/* Answers with a sheet to keep; `disposition` names the file. */
+void page_answer_csv(struct http_exchange *exchange, const char *disposition, struct bytes csv);
 
 /* A sentence in the place of what could not be shown. */
 void page_put_problem(struct page *page, const char *text);

@@ -31,9 +31,16 @@ route_handler portal_show_message;
 route_handler portal_show_fleet;
 route_handler portal_show_device;
 route_handler portal_ask_doctor;
+route_handler portal_show_integrations;
+route_handler portal_show_coverage;
+route_handler portal_serve_coverage_csv;
 
 /* Says a failure of the store in the page, and the cause in the log. */
 void portal_put_failure(const struct portal *portal, struct page *page, const char *what,
                         const struct error *err);
+
+/* Answers that there is no sheet, and why; what is the server's own fault goes to the log. */
+void portal_answer_csv_failure(const struct portal *portal, struct route_call *call,
+                               const struct error *err);
 
 #endif

@@ -56,6 +56,9 @@ static const struct route routes[] = {
     {"GET", "/fleet", ACCESS_ANALYST, ROUTE_PAGE, portal_show_fleet, 0},
     {"GET", "/fleet/{id}", ACCESS_ANALYST, ROUTE_PAGE, portal_show_device, 0},
     {"POST", "/fleet/{id}/doctor", ACCESS_ADMIN, ROUTE_PAGE, portal_ask_doctor, FORM_BYTES},
+    {"GET", "/integrations", ACCESS_VIEWER, ROUTE_PAGE, portal_show_integrations, 0},
+    {"GET", "/coverage", ACCESS_VIEWER, ROUTE_PAGE, portal_show_coverage, 0},
+    {"GET", "/coverage.csv", ACCESS_VIEWER, ROUTE_PAGE, portal_serve_coverage_csv, 0},
     {"GET", "/login", ACCESS_PUBLIC, ROUTE_ON_LOOP, portal_show_login, 0},
     {"POST", "/login", ACCESS_PUBLIC, ROUTE_OWN_CSRF, portal_log_in, FORM_BYTES},
     {"POST", "/logout", ACCESS_VIEWER, ROUTE_PAGE, portal_log_out, FORM_BYTES},
@@ -78,6 +81,14 @@ void portal_put_failure(const struct portal *p, struct page *page, const char *w
     }
     log_failure(p->log, LOG_ERROR_LEVEL, "portal", what, err);
     page_put_problem(page, "The store did not answer. Load the page again.");
+}
+
+void portal_answer_csv_failure(const struct portal *p, struct route_call *call,
+                               const struct error *err)
+{
+    if (err->kind != FAIL_INVALID && err->kind != FAIL_DENIED)
+        log_failure(p->log, LOG_ERROR_LEVEL, "portal", "cannot make a sheet", err);
+    answer_failure(call->exchange, err);
 }
 
 /* ---- Lifetime ---- */

@@ -173,22 +173,9 @@ void portal_serve_csv(void *context, struct route_call *call)
     struct buffer out = {.max_bytes = 64 * MIB};
     char name[64];
     if (make_csv(p, call, &out, name, &err)) {
-        const char *const headers[] = {"content-disposition",
-                                       name,
-                                       "cache-control",
-                                       "no-store",
-                                       "x-content-type-options",
-                                       "nosniff",
-                                       NULL};
-        http_respond(call->exchange,
-                     &(struct http_answer){.status = 200,
-                                           .content_type = "text/csv; charset=utf-8",
-                                           .body = buffer_bytes(&out),
-                                           .headers = headers});
+        page_answer_csv(call->exchange, name, buffer_bytes(&out));
     } else {
-        if (err.kind != FAIL_INVALID && err.kind != FAIL_DENIED)
-            log_failure(p->log, LOG_ERROR_LEVEL, "portal", "cannot make a sheet", &err);
-        answer_failure(call->exchange, &err);
+        portal_answer_csv_failure(p, call, &err);
     }
     buffer_clear(&out);
 }

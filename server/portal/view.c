@@ -274,14 +274,30 @@ static void put_shortcuts(struct page *page, const struct view *view, const char
     html_raw(page, "</p>");
 }
 
-void view_open_form(struct page *page, const struct portal *p, struct route_call *call,
-                    const struct view *view, const char *path)
+static void put_names(struct page *page, const struct view *view)
+{
+    if (view->names_forced)
+        return;
+    open_select(page, "names", "People");
+    put_option(page, bytes_of("named"), "By name", view->names == PRIVACY_NAMED);
+    put_option(page, bytes_of("pseudonymous"), "By pseudonym", view->names == PRIVACY_PSEUDONYMOUS);
+    put_option(page, bytes_of("cohorts"), "In cohorts", view->names == PRIVACY_COHORTS);
+    html_raw(page, "</select></label>");
+}
+
+static void open_day_form(struct page *page, const struct view *view, const char *path)
 {
     html_raw(page, "<form class=\"filters\" method=\"get\"");
     html_attribute(page, "action", bytes_of(path));
     html_raw(page, " aria-label=\"Filters\">");
     put_day_field(page, "from", "From", view->from_ns);
     put_day_field(page, "to", "To", view->to_ns - DAY_NS);
+}
+
+void view_open_form(struct page *page, const struct portal *p, struct route_call *call,
+                    const struct view *view, const char *path)
+{
+    open_day_form(page, view, path);
     struct choices choices = {.arena = &call->arena};
     read_choices(p, view, &choices);
     put_values(page, "system", "System", choices.systems, choices.system_count, view->system);
@@ -292,20 +308,20 @@ void view_open_form(struct page *page, const struct portal *p, struct route_call
         html_attribute(page, "value", view->person);
         html_raw(page, "></label>");
     }
-    if (!view->names_forced) {
-        open_select(page, "names", "People");
-        put_option(page, bytes_of("named"), "By name", view->names == PRIVACY_NAMED);
-        put_option(page, bytes_of("pseudonymous"), "By pseudonym",
-                   view->names == PRIVACY_PSEUDONYMOUS);
-        put_option(page, bytes_of("cohorts"), "In cohorts", view->names == PRIVACY_COHORTS);
-        html_raw(page, "</select></label>");
-    }
+    put_names(page, view);
 }
 
 void view_close_form(struct page *page, const struct view *view, const char *path)
 {
     html_raw(page, "<button>Show</button></form>");
     put_shortcuts(page, view, path);
+}
+
+void view_put_day_form(struct page *page, const struct view *view, const char *path)
+{
+    open_day_form(page, view, path);
+    put_names(page, view);
+    view_close_form(page, view, path);
 }
 
 void view_put_summary(struct page *page, const struct view *view)

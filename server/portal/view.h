@@ -39,6 +39,9 @@ void view_open_form(struct page *page, const struct portal *portal, struct route
                     const struct view *view, const char *path);
 void view_close_form(struct page *page, const struct view *view, const char *path);
 
+/* The same without filters, for a page that has none but days and names. */
+void view_put_day_form(struct page *page, const struct view *view, const char *path);
+
 /* Which days and filters these are, and what is left out. */
 void view_put_summary(struct page *page, const struct view *view);
 

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "server/fleet/health.h"
+#include "server/router/answers.h"
 #include "server/store/fleet.h"
 
 enum { MAX_DEVICES = 2000000, REPORT_BYTES = FLEET_MAX_DOCUMENT_BYTES };
@@ -44,6 +45,24 @@ const char *coverage_advice(const struct coverage_silent *silent)
                "doctor "
                "for settings that redirect telemetry";
     return "mend what the device's state says, then run the doctor on it";
+}
+
+const char *coverage_csv_head(void)
+{
+    return "day,person,source,tokens,sessions,deviceId,hostname,deviceState,deviceReason,"
+           "action\r\n";
+}
+
+bool coverage_put_csv(struct buffer *out, const struct coverage_silent *s)
+{
+    const char *const texts[] = {s->device_id, s->hostname, s->device_state, s->device_reason,
+                                 coverage_advice(s)};
+    bool fits = buffer_append_format(out, "%s,", s->day) && csv_put_text(out, s->person) &&
+                buffer_append_format(out, ",%s,%lld,%lld", usage_source_name(s->source),
+                                     (long long)s->tokens, (long long)s->sessions);
+    for (size_t i = 0; fits && i < sizeof texts / sizeof *texts; i++)
+        fits = buffer_append_byte(out, ',') && csv_put_text(out, bytes_of(texts[i]));
+    return fits && buffer_append_text(out, "\r\n");
 }
 
 /* ---- Devices ---- */

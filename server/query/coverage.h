@@ -45,4 +45,8 @@ MUST_USE bool coverage_read(const struct usage_question *question, struct arena 
 /* What a person should do about a silent failure. */
 const char *coverage_advice(const struct coverage_silent *silent);
 
+/* The table of silent failures, RFC 4180: its head line, and one line. */
+const char *coverage_csv_head(void);
+MUST_USE bool coverage_put_csv(struct buffer *out, const struct coverage_silent *silent);
+
 #endif

@@ -107,24 +107,14 @@ static bool put_silent_json(struct answer *a, const struct coverage_silent *s)
     return a->fits = json_writer_ok(w);
 }
 
-static bool put_silent_csv(struct answer *a, const struct coverage_silent *s)
-{
-    const char *const texts[] = {s->device_id, s->hostname, s->device_state, s->device_reason,
-                                 coverage_advice(s)};
-    a->fits = buffer_append_format(&a->out, "%s,", s->day) && csv_put_text(&a->out, s->person) &&
-              buffer_append_format(&a->out, ",%s,%lld,%lld", usage_source_name(s->source),
-                                   (long long)s->tokens, (long long)s->sessions);
-    for (size_t i = 0; a->fits && i < sizeof texts / sizeof *texts; i++)
-        a->fits = buffer_append_byte(&a->out, ',') && csv_put_text(&a->out, bytes_of(texts[i]));
-    return a->fits = a->fits && buffer_append_text(&a->out, "\r\n");
-}
-
 static bool take_silent(void *context, const struct coverage_silent *silent)
 {
     struct answer *a = context;
     if (!a->names)
         return true;
-    return a->csv ? put_silent_csv(a, silent) : put_silent_json(a, silent);
+    if (!a->csv)
+        return put_silent_json(a, silent);
+    return a->fits = coverage_put_csv(&a->out, silent);
 }
 
 static bool take_day(void *context, const char *day, const struct coverage_count *count)
@@ -214,8 +204,7 @@ static bool cover(const struct query *q, struct answer *a, uint64_t from_ns, uin
                                             .to_ns = to_ns,
                                             .now_ns = clock_wall_ns(q->clock)};
     if (a->csv) {
-        a->fits = buffer_append_text(&a->out, "day,person,source,tokens,sessions,deviceId,hostname,"
-                                              "deviceState,deviceReason,action\r\n");
+        a->fits = buffer_append_text(&a->out, coverage_csv_head());
         bool done = coverage_read(&question, &arena, take_silent, take_day, a, &total, err);
         arena_clear(&arena);
         return done;

@@ -73,7 +73,7 @@ class Portal(unittest.TestCase):
     def test_texts_from_outside_are_never_markup(self):
         get = self.browse()
         paths = ["/", "/reports", "/messages", "/messages?" + urllib.parse.urlencode({"sessionId": EVIL, "toolName": EVIL}),
-                 "/?" + urllib.parse.urlencode({"model": EVIL}), "/fleet", "/fleet?" + urllib.parse.urlencode({"search": EVIL}),
+                 "/?" + urllib.parse.urlencode({"model": EVIL}), "/fleet", "/integrations", "/coverage", "/fleet?" + urllib.parse.urlencode({"search": EVIL}),
                  *(f"/fleet/{device}" for device in self.devices)]
         listed = get("/messages?" + urllib.parse.urlencode({"sessionId": EVIL})).read().decode()
         links = re.findall(r'"(/messages/[0-9A-Z]{26})"', listed)
@@ -101,7 +101,9 @@ class Portal(unittest.TestCase):
         for sheet in ("teams", "tools", "languages"):
             for line in get(f"/reports.csv?sheet={sheet}").read().decode().splitlines()[1:]:
                 self.assertGreaterEqual(int(line.rsplit(",", 1)[1]), 5, line)
-        for path in ("/reports.csv?sheet=people", "/messages", "/fleet", "/?person=ada.abbas@example.com"):
+        for path in ("/integrations", "/coverage", "/coverage.csv?sheet=days"):
+            self.assertNotIn("ada.abbas", get(path).read().decode())
+        for path in ("/reports.csv?sheet=people", "/coverage.csv?sheet=silent", "/messages", "/fleet", "/?person=ada.abbas@example.com"):
             with self.assertRaises(urllib.error.HTTPError, msg=path) as refused:
                 get(path)
             self.assertEqual(403, refused.exception.code)
@@ -109,6 +111,7 @@ class Portal(unittest.TestCase):
     def test_bad_parameters_are_explained(self):
         get = self.browse()
         for path in ("/?from=yesterday", "/?days=100000", "/?names=all", "/messages?after=1.x", "/reports.csv?sheet=x",
+                     "/coverage?system=claude-code", "/coverage.csv?sheet=x",
                      "/?from=2026-05-02&to=2026-05-01"):
             with self.assertRaises(urllib.error.HTTPError, msg=path) as refused:
                 get(path)

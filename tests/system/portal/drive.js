@@ -9,7 +9,7 @@ const axe = fs.readFileSync(path.join(settings.modules, "axe-core", "axe.min.js"
 
 const found = {};
 const noise = [];
-const PAGES = ["/", "/reports", "/messages", "/fleet"];
+const PAGES = ["/", "/reports", "/messages", "/fleet", "/integrations", "/coverage"];
 
 async function check(name, run) {
   const problems = (found[name] = []);
