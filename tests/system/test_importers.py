@@ -292,6 +292,14 @@ class Coverage(ImportTest):
         self.assertEqual(3, len(table))
         self.assertTrue(table[1].startswith(f"{of},{enrolled},admin_api,"), table[1])
 
+        analyst = self.login("analyst@example.com", "analyst")
+        shown = lambda path: programs.http("GET", self.server.url + path, headers=analyst)[2].decode()  # noqa: E731
+        page = shown(f"/coverage?from={of}&to={of}")
+        self.assertIn(f'<a href="/fleet/{device}">laptop-7</a>', page)
+        self.assertIn(unknown, page)
+        self.assertEqual(table, shown(f"/coverage.csv?sheet=silent&from={of}&to={of}").splitlines())
+        self.assertTrue(shown(f"/coverage.csv?sheet=days&from={of}&to={of}").splitlines()[1].startswith(f"{of},5,2,0,4,1,2,401,{api},"))
+
     def test_a_viewer_sees_counts_without_names(self):
         self.configure(extra="  daily: false\n")
         self.serve()
@@ -300,6 +308,12 @@ class Coverage(ImportTest):
         status, _, answer = programs.http("GET", self.server.url + "/api/v1/coverage", headers=viewer)
         self.assertEqual((200, 6), (status, json.loads(answer)["silent"]))
         self.assertNotIn(b"@example.com", answer)
+        for path in ("/coverage", "/coverage.csv?sheet=days"):
+            status, _, answer = programs.http("GET", self.server.url + path, headers=viewer)
+            self.assertEqual(200, status)
+            self.assertFalse([person for person in self.api.people if person.encode() in answer])
+        status, _, answer = programs.http("GET", self.server.url + "/coverage.csv?sheet=silent", headers=viewer)
+        self.assertEqual(403, status, answer)
         status, _, answer = programs.http("GET", self.server.url + "/api/v1/coverage", headers={**viewer, "Accept": "text/csv"})
         self.assertEqual(403, status, answer)
 
