@@ -73,7 +73,7 @@ static bool is_day(struct bytes text)
 static bool read_row(struct bytes line, struct price *out)
 {
     struct bytes model = cut(&line, ','), from = cut(&line, ',');
-    int64_t one_hour;
+    int64_t one_hour = 0; /* read for its form; the column is for people */
     int64_t *const columns[PRICE_COLUMNS] = {&out->input, &out->output, &out->cache_read,
                                              &out->cache_write, &one_hour};
     *out = (struct price){0};
