@@ -48,6 +48,17 @@ bool bytes_equal_constant_time(struct bytes a, struct bytes b)
     return difference == 0;
 }
 
+int bytes_hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 bool buffer_reserve(struct buffer *b, size_t more)
 {
     if (more > b->max_bytes || b->len > b->max_bytes - more)

@@ -39,6 +39,9 @@ bool bytes_equal_text(struct bytes a, const char *text);
 bool bytes_equal_ignoring_case(struct bytes a, const char *text); /* ASCII case only */
 bool bytes_starts_with(struct bytes a, const char *prefix);
 
+/* The value of a hexadecimal digit of either case; -1 for any other byte. */
+int bytes_hex_digit(uint8_t c);
+
 /* In time that depends on the lengths only: for tokens and digests. */
 bool bytes_equal_constant_time(struct bytes a, struct bytes b);
 

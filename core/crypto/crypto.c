@@ -26,23 +26,12 @@ void crypto_hex(struct bytes data, char *out)
     out[2 * data.len] = '\0';
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool crypto_unhex(struct bytes hex, uint8_t *out, size_t out_len)
 {
     if (hex.len % 2 != 0 || hex.len / 2 != out_len)
         return false;
     for (size_t i = 0; i < out_len; i++) {
-        int high = hex_digit(hex.data[2 * i]), low = hex_digit(hex.data[2 * i + 1]);
+        int high = bytes_hex_digit(hex.data[2 * i]), low = bytes_hex_digit(hex.data[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);

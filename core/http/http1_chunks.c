@@ -18,17 +18,6 @@ enum {
 
 enum { MAX_DIGITS = 15 }; /* more bytes than any limit of ours */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool is_control(uint8_t c)
 {
     return (c < ' ' && c != '\t') || c == 0x7f;
@@ -45,7 +34,7 @@ static int after_size(uint8_t c, bool may_end)
 
 static int on_size(struct http1_chunks *chunks, uint8_t c)
 {
-    int digit = hex_digit(c);
+    int digit = bytes_hex_digit(c);
     if (digit < 0)
         return chunks->digits > 0 ? after_size(c, true) : BAD;
     if (++chunks->digits > MAX_DIGITS)

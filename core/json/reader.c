@@ -66,17 +66,6 @@ static enum json_token close(struct json_reader *r)
     return object ? JSON_OBJECT_CLOSE : JSON_ARRAY_CLOSE;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* The four digits after "\u"; -1 when they are not there. */
 static int32_t hex4(struct bytes digits)
 {
@@ -84,7 +73,7 @@ static int32_t hex4(struct bytes digits)
     if (digits.len < 4)
         return -1;
     for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(digits.data[i]);
+        int digit = bytes_hex_digit(digits.data[i]);
         if (digit < 0)
             return -1;
         value = value * 16 + digit;

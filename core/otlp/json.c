@@ -50,22 +50,11 @@ static bool close_field(struct convert *c, size_t body_at)
     return true;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool put_hex(struct convert *c, const char *name, struct bytes digits)
 {
     for (size_t i = 0; i < digits.len; i += 2) {
-        int high = hex_digit(digits.data[i]);
-        int low = i + 1 < digits.len ? hex_digit(digits.data[i + 1]) : -1;
+        int high = bytes_hex_digit(digits.data[i]);
+        int low = i + 1 < digits.len ? bytes_hex_digit(digits.data[i + 1]) : -1;
         if (high < 0 || low < 0)
             return fail(c, name, "an even number of hex digits");
         if (!fits(c, buffer_append_byte(c->out, (uint8_t)(high << 4 | low))))
