@@ -34,9 +34,9 @@ static bool load_key(struct accounts *a, const char *state_dir, bool may_write, 
     } else {
         /* Missing or cut short: a new one; settings with old tokens are repaired as drift. */
         platform_random(a->key, sizeof a->key);
-        ok = !may_write ||
-             (fs_make_dirs(a->fs, state_dir, 0700, err) &&
-              fs_replace_file(a->fs, path, bytes_make(a->key, sizeof a->key), 0600, err));
+        ok = !may_write || (fs_make_dirs(a->fs, state_dir, 0700, err) &&
+                            fs_replace_file_in(a->fs, state_dir, "local-token-key",
+                                               bytes_make(a->key, sizeof a->key), 0600, err));
     }
     buffer_clear(&text);
     free(path);

@@ -121,6 +121,23 @@ static const char *const *find_doctor(struct service *s)
     return s->doctor_argv;
 }
 
+/* Whether the token was given to this machine, and not to one that this is a copy of. */
+static bool is_of_this_machine(struct service *s, struct device *device)
+{
+    char hardware[DEVICE_HARDWARE_BYTES];
+    struct error err = {0};
+    if (!device_hardware_id(&fs_real, s->line->root, s->state_dir, hardware, &err)) {
+        log_failure(s->log, LOG_WARN_LEVEL, "enroll", "this machine's id", &err);
+        return true; /* no reason to lose a token that may be good */
+    }
+    if (device->hardware_id[0])
+        return strcmp(device->hardware_id, hardware) == 0;
+    memcpy(device->hardware_id, hardware, sizeof device->hardware_id);
+    if (!device_save(&fs_real, s->state_dir, device, &err))
+        log_failure(s->log, LOG_WARN_LEVEL, "enroll", "token not bound to this machine", &err);
+    return true;
+}
+
 static void load_device(struct service *s)
 {
     struct error err = {0};
@@ -131,10 +148,12 @@ static void load_device(struct service *s)
             log_failure(s->log, LOG_WARN_LEVEL, "enroll", "enrolling again", &err);
         return;
     }
-    if (strcmp(device.server_url, s->server_url) == 0)
-        take_device(s, &device);
-    else
+    if (strcmp(device.server_url, s->server_url) != 0)
         log_info(s->log, "enroll", "another server than before: enrolling again");
+    else if (!is_of_this_machine(s, &device))
+        log_warn(s->log, "enroll", "this is another machine than was enrolled: enrolling again");
+    else
+        take_device(s, &device);
 }
 
 static char *below_root(const struct service *s, const char *key)

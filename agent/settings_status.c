@@ -88,7 +88,7 @@ bool settings_status_write(const char *run_dir, const struct fs *fs,
     char *path = xasprintf("%s/settings.json", run_dir);
     bool ok = json_writer_ok(&w) || error_set(err, FAIL_TOO_LARGE, "'%s' grows too large", path);
     ok = ok && fs->stat(fs->disk, run_dir, &folder, err) &&
-         fs_replace_file(fs, path, buffer_bytes(&text), 0644, err);
+         fs_replace_file_in(fs, run_dir, "settings.json", buffer_bytes(&text), 0644, err);
     free(path);
     buffer_clear(&text);
     return ok;

@@ -97,6 +97,49 @@ bool fs_replace_file(const struct fs *fs, const char *path, struct bytes content
     return ok;
 }
 
+/* Opens `path` as a folder for work on its entry `name`; FAIL_DENIED when a link lies there. */
+static struct fs_folder *open_folder(const struct fs *fs, const char *path, const char *name,
+                                     struct fs_stat *owner, struct error *err)
+{
+    const struct fs_place place = {.base = path, .home = "", .path = name};
+    char *entry = NULL;
+    if (!fs->stat(fs->disk, path, owner, err))
+        return NULL;
+    if (!owner->is_directory) {
+        error_set(err, FAIL_DENIED, "'%s' is not a folder", path);
+        return NULL;
+    }
+    struct fs_folder *folder = fs->folder_open(fs->disk, &place, &entry, err);
+    free(entry);
+    return folder;
+}
+
+bool fs_replace_file_in(const struct fs *fs, const char *path, const char *name,
+                        struct bytes content, uint32_t mode, struct error *err)
+{
+    char *part = xasprintf("%s.new", name);
+    struct fs_stat owner;
+    struct error ignored;
+    struct fs_folder *folder = open_folder(fs, path, part, &owner, err);
+    bool ok = false;
+    if (folder) {
+        (void)!fs->folder_remove(fs->disk, folder, part, &ignored); /* of a write cut short */
+        struct fs_file *file =
+            fs->folder_file(fs->disk, folder, part, FS_WRITE | FS_CREATE | FS_EXCLUSIVE, 0600, err);
+        ok = file && fs->write_at(fs->disk, file, 0, content, err) &&
+             fs->file_own(fs->disk, file, owner.uid, owner.gid, mode, err) &&
+             fs->sync(fs->disk, file, err);
+        fs->close(fs->disk, file);
+        ok = ok && fs->folder_rename(fs->disk, folder, part, name, err);
+        if (!ok)
+            (void)!fs->folder_remove(fs->disk, folder, part, &ignored);
+        ok = ok && fs->folder_sync(fs->disk, folder, err);
+    }
+    fs->folder_close(fs->disk, folder);
+    free(part);
+    return ok || error_wrap(err, "cannot write '%s/%s'", path, name);
+}
+
 bool fs_make_dirs(const struct fs *fs, const char *path, uint32_t mode, struct error *err)
 {
     char *copy = xstrdup(path);

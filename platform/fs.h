@@ -142,6 +142,14 @@ MUST_USE bool fs_read_file(const struct fs *fs, const char *path, struct buffer 
 MUST_USE bool fs_replace_file(const struct fs *fs, const char *path, struct bytes content,
                               uint32_t mode, struct error *err);
 
+/*
+ * The same for the entry `name` of a folder that may be somebody else's, as the service's is root's
+ * own to write into: no link is followed, nothing that lies there is opened, and the file belongs
+ * to who owns the folder.
+ */
+MUST_USE bool fs_replace_file_in(const struct fs *fs, const char *folder, const char *name,
+                                 struct bytes content, uint32_t mode, struct error *err);
+
 /* The rest of a file of folder_file(), as fs_read_file. */
 MUST_USE bool fs_read_open_file(const struct fs *fs, struct fs_file *file, const char *path,
                                 struct buffer *out, struct error *err);

@@ -25,6 +25,12 @@ char *platform_state_dir(const char *root)
     return platform_under_root(root, "/var/lib/claude-telemetry");
 }
 
+/* Not below the state folder: who owns that could move what root keeps in it. */
+char *platform_first_state_dir(const char *root)
+{
+    return platform_under_root(root, "/var/lib/claude-telemetry-settings");
+}
+
 char *platform_run_dir(const char *root)
 {
     return platform_under_root(root, "/run/claude-telemetry");

@@ -22,6 +22,12 @@ char *platform_state_dir(const char *root)
     return platform_under_root(root, "/Library/Application Support/ClaudeTelemetry/state");
 }
 
+/* The service is root. */
+char *platform_first_state_dir(const char *root)
+{
+    return platform_under_root(root, "/Library/Application Support/ClaudeTelemetry/state/settings");
+}
+
 char *platform_run_dir(const char *root)
 {
     return platform_under_root(root, "/var/run/claude-telemetry");

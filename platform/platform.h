@@ -28,9 +28,10 @@ void platform_uuid(char out[PLATFORM_UUID_BYTES]);
  * Places below `root` ("" or "/" for the real machine). Each returns a new
  * string of the caller's, e.g. "/etc/claude-telemetry".
  */
-char *platform_config_dir(const char *root); /* agent.yaml, secrets */
-char *platform_state_dir(const char *root);  /* spool, device token, what apply saw */
-char *platform_run_dir(const char *root);    /* status.json, gone at reboot */
+char *platform_config_dir(const char *root);      /* agent.yaml, secrets */
+char *platform_state_dir(const char *root);       /* spool, device token */
+char *platform_first_state_dir(const char *root); /* what apply saw; never the service's to write */
+char *platform_run_dir(const char *root);         /* status.json, gone at reboot */
 char *
 platform_claude_managed_dir(const char *root); /* Claude Code's managed-settings.json lives here */
 

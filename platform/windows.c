@@ -96,6 +96,13 @@ char *platform_state_dir(const char *root)
                               "ClaudeTelemetry/state");
 }
 
+/* The service is the system. */
+char *platform_first_state_dir(const char *root)
+{
+    return below_known_folder(root, &FOLDERID_ProgramData, "C:/ProgramData",
+                              "ClaudeTelemetry/state/settings");
+}
+
 /* Stays after a reboot: status.json says when it was written. */
 char *platform_run_dir(const char *root)
 {

@@ -48,6 +48,7 @@ bool device_load(const struct fs *fs, const char *state_dir, struct device *out,
             error_set(err, FAIL_CORRUPT, "'%s' does not hold an enrolment", path);
             error_remedy(err, "run `claude-telemetry-agent enroll`");
         }
+        (void)!copy_text(document, "hardware_id", out->hardware_id, sizeof out->hardware_id);
         const cJSON *interval =
             cJSON_GetObjectItemCaseSensitive(document, "heartbeat_interval_seconds");
         if (ok && cJSON_IsNumber(interval) && interval->valueint > 0)
@@ -60,31 +61,19 @@ bool device_load(const struct fs *fs, const char *state_dir, struct device *out,
 }
 
 /* Enrolling by hand happens as root, the service is somebody else: who owns the folder owns the
- * file. Only root can give it away, and only root has to. */
-static bool give_to_owner(const struct fs *fs, const char *dir, const char *path, struct error *err)
-{
-    struct fs_stat folder, file;
-    if (!fs->stat(fs->disk, dir, &folder, err) || !fs->stat(fs->disk, path, &file, err))
-        return false;
-    if (folder.uid == file.uid)
-        return true;
-    struct fs_file *open = fs->open(fs->disk, path, FS_READ | FS_WRITE, 0600, err);
-    bool ok = open && fs->file_own(fs->disk, open, folder.uid, folder.gid, 0600, err);
-    fs->close(fs->disk, open);
-    return ok;
-}
-
+ * file. */
 bool device_save(const struct fs *fs, const char *state_dir, const struct device *device,
                  struct error *err)
 {
     struct buffer text = {.max_bytes = FILE_BYTES};
-    char *path = xasprintf("%s/device.json", state_dir);
     struct json_writer w = json_writer_make(&text);
     json_object_open(&w);
     json_put_key(&w, "device_id");
     json_put_string(&w, device->id);
     json_put_key(&w, "device_token");
     json_put_string(&w, device->token);
+    json_put_key(&w, "hardware_id");
+    json_put_string(&w, device->hardware_id);
     json_put_key(&w, "server_url");
     json_put_string(&w, device->server_url);
     json_put_key(&w, "heartbeat_interval_seconds");
@@ -92,10 +81,8 @@ bool device_save(const struct fs *fs, const char *state_dir, const struct device
     json_object_close(&w);
     bool ok = json_writer_ok(&w) || error_set(err, FAIL_TOO_LARGE, "the enrolment is too large");
     ok = ok && fs_make_dirs(fs, state_dir, 0700, err) &&
-         fs_replace_file(fs, path, buffer_bytes(&text), 0600, err) &&
-         give_to_owner(fs, state_dir, path, err);
+         fs_replace_file_in(fs, state_dir, "device.json", buffer_bytes(&text), 0600, err);
     buffer_clear(&text);
-    free(path);
     return ok || error_wrap(err, "cannot keep the device's token");
 }
 
@@ -115,7 +102,7 @@ static bool kept_id(const struct fs *fs, const char *state_dir, char *out, size_
         platform_uuid(uuid);
         snprintf(out, size, "%s", uuid);
         ok = fs_make_dirs(fs, state_dir, 0700, err) &&
-             fs_replace_file(fs, path, bytes_of(out), 0600, err);
+             fs_replace_file_in(fs, state_dir, "hardware-id", bytes_of(out), 0600, err);
     }
     buffer_clear(&text);
     free(path);

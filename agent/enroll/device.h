@@ -21,6 +21,7 @@ enum {
 struct device {
     char id[DEVICE_ID_BYTES];
     char token[DEVICE_TOKEN_BYTES];
+    char hardware_id[DEVICE_HARDWARE_BYTES]; /* whose they are; "" in files of earlier versions */
     char server_url[DEVICE_URL_BYTES];   /* who gave them; another server means enrolling again */
     uint32_t heartbeat_interval_seconds; /* 0: not told */
 };

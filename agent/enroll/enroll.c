@@ -24,6 +24,7 @@ struct enroll {
     struct loop_timer *timer;
     struct http_transfer *transfer;
     struct buffer body; /* of the transfer */
+    char hardware_id[DEVICE_HARDWARE_BYTES];
 
     char *server_url, *ca_file, *secret_file, *root, *state_dir, *agent_version, *url;
     uint32_t retry_first_ms, refused_first_ms;
@@ -123,16 +124,16 @@ static bool put_secret(struct enroll *e, struct json_writer *w, struct error *er
 
 static bool put_device(struct enroll *e, struct json_writer *w, struct error *err)
 {
-    char hardware[DEVICE_HARDWARE_BYTES], hostname[256];
+    char hostname[256];
     struct platform_os os;
-    if (!device_hardware_id(e->fs, e->root, e->state_dir, hardware, err))
+    if (!device_hardware_id(e->fs, e->root, e->state_dir, e->hardware_id, err))
         return false;
     platform_hostname(hostname, sizeof hostname);
     platform_os(&os);
     json_put_key(w, "device");
     json_object_open(w);
     json_put_key(w, "hardware_id");
-    json_put_string(w, hardware);
+    json_put_string(w, e->hardware_id);
     json_put_key(w, "hostname");
     json_put_string(w, hostname);
     json_put_key(w, "os");
@@ -179,6 +180,7 @@ static bool read_answer(struct enroll *e, struct bytes body, struct device *out,
     if (cJSON_IsNumber(interval) && interval->valueint > 0)
         out->heartbeat_interval_seconds = (uint32_t)interval->valueint;
     snprintf(out->server_url, sizeof out->server_url, "%s", e->server_url);
+    memcpy(out->hardware_id, e->hardware_id, sizeof out->hardware_id);
     cJSON_Delete(answer);
     if (ok)
         return true;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/settings/legacy.h"
 #include "agent/settings/plan.h"
 #include "base/memory.h"
 #include "core/json/edit.h"
@@ -229,7 +230,9 @@ static bool write_all(const char *root, const struct fs *fs, struct entry *entri
 bool settings_apply(struct settings_plan *plan, const struct fs *fs, struct settings_result *result,
                     struct error *err)
 {
-    return write_all(plan->root, fs, plan->entries, plan->count, result, err);
+    *result = (struct settings_result){0};
+    return legacy_move(plan->root, fs, err) &&
+           write_all(plan->root, fs, plan->entries, plan->count, result, err);
 }
 
 /* A home that is gone needs nothing put back; its record would be in the way for ever. */
@@ -248,7 +251,7 @@ bool settings_revert(const char *root, const struct fs *fs, struct settings_resu
 {
     struct records records;
     *result = (struct settings_result){0};
-    if (!records_read(root, fs, &records, err))
+    if (!legacy_move(root, fs, err) || !records_read(root, fs, &records, err))
         return false;
     struct entry *entries = xcalloc(records.count + 1, sizeof *entries);
     size_t count = 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/settings/legacy.h"
 #include "base/memory.h"
 #include "core/json/reader.h"
 #include "core/json/writer.h"
@@ -72,10 +73,30 @@ uint64_t record_fingerprint(struct bytes content)
 
 static char *folder_of(const char *root)
 {
-    char *state = platform_state_dir(root);
-    char *folder = xasprintf("%s/settings", state);
-    free(state);
-    return folder;
+    return platform_first_state_dir(root);
+}
+
+/*
+ * What revert puts back comes from this folder, as root: nobody else may have a say in it. Walks
+ * there name by name. Missing is fine.
+ */
+static bool check_folder(const char *root, const struct fs *fs, struct error *err)
+{
+    char *folder = folder_of(""), *name = NULL;
+    const struct fs_place place = {.base = root && *root ? root : "/",
+                                   .home = folder,
+                                   .path = "any"};
+    struct fs_folder *open = fs->folder_open(fs->disk, &place, &name, err);
+    bool ok = open || err->kind == FAIL_NOT_FOUND;
+    if (!ok) {
+        error_wrap(err, "what the settings were at first is not safe in '%s'", folder);
+        error_remedy(err, "make it root's alone: chown -R root:root '%s'; chmod 0700 '%s'", folder,
+                     folder);
+    }
+    fs->folder_close(fs->disk, open);
+    free(name);
+    free(folder);
+    return ok;
 }
 
 static char *file_of(const char *root, const struct record *r)
@@ -137,23 +158,22 @@ static bool write_head(const struct record *r, struct buffer *out)
 bool record_store(const char *root, const struct fs *fs, const struct record *r, struct error *err)
 {
     struct buffer text = {.max_bytes = MAX_RECORD_BYTES};
-    char *folder = folder_of(root), *file = file_of(root, r), *state = platform_state_dir(root);
+    char *folder = folder_of(root), *file = file_of(root, r);
     bool ok = write_head(r, &text) && buffer_append(&text, buffer_bytes(&r->original));
     if (!ok)
         error_set(err, FAIL_TOO_LARGE, "the first state of '%s' is too large to keep", r->path);
-    char *above = xstrdup(state);
+    char *above = xstrdup(folder);
     *strrchr(above, '/') = '\0';
-    ok = ok && fs_make_dirs(fs, folder, 0700, err) && fs->sync_dir(fs->disk, above, err) &&
-         fs->sync_dir(fs->disk, state, err) &&
+    ok = ok && fs_make_dirs(fs, above, 0755, err) && fs->make_dir(fs->disk, folder, 0700, err) &&
+         fs->sync_dir(fs->disk, above, err) && check_folder(root, fs, err) &&
          fs_replace_file(fs, file, buffer_bytes(&text), 0600, err);
     if (!ok) {
         error_wrap(err, "cannot keep the first state of '%s/%s'", r->home, r->path);
         error_remedy(err, "make room on the volume of '%s' and let this program write there",
-                     state);
+                     folder);
     }
     buffer_clear(&text);
     free(above);
-    free(state);
     free(file);
     free(folder);
     return ok;
@@ -260,12 +280,22 @@ static bool read_head(struct bytes line, struct record *out, uint64_t *bytes, ui
     return token == JSON_OBJECT_CLOSE && version == RECORD_VERSION && out->home && out->path;
 }
 
-static bool read_record(const char *file, const struct fs *fs, struct record *out,
-                        struct error *err)
+/* A place that apply writes to: a record of any other is not ours, whoever made it. */
+static bool is_known_place(const struct record *r)
 {
-    struct buffer text = {.max_bytes = MAX_RECORD_BYTES};
-    if (!fs_read_file(fs, file, &text, err))
-        return false;
+    char *managed = platform_claude_managed_dir("");
+    char *whole = xasprintf("%s/%s", r->home, r->path);
+    size_t len = strlen(managed);
+    bool known = r->user ? strcmp(r->path, ".claude/settings.json") == 0 && r->home[0] != '\0'
+                         : strncmp(whole, managed, len) == 0 && whole[len] == '/' &&
+                               !strstr(whole + len, "/..");
+    free(whole);
+    free(managed);
+    return known;
+}
+
+bool record_parse(const char *file, struct bytes text, struct record *out, struct error *err)
+{
     const uint8_t *end = text.len > 0 ? memchr(text.data, '\n', text.len) : NULL;
     size_t head = end ? (size_t)(end - text.data) : 0;
     uint64_t bytes = 0, print = 0;
@@ -273,8 +303,7 @@ static bool read_record(const char *file, const struct fs *fs, struct record *ou
     bool ok = end && read_head(bytes_make(text.data, head), out, &bytes, &print);
     struct bytes original = end ? bytes_make(end + 1, text.len - head - 1) : (struct bytes){0};
     ok = ok && bytes == original.len && print == record_fingerprint(original) &&
-         buffer_append(&out->original, original);
-    buffer_clear(&text);
+         is_known_place(out) && buffer_append(&out->original, original);
     if (ok)
         return true;
     record_clear(out);
@@ -285,16 +314,31 @@ static bool read_record(const char *file, const struct fs *fs, struct record *ou
                         file);
 }
 
+static bool read_record(const char *file, const struct fs *fs, struct record *out,
+                        struct error *err)
+{
+    struct buffer text = {.max_bytes = MAX_RECORD_BYTES};
+    bool ok =
+        fs_read_file(fs, file, &text, err) && record_parse(file, buffer_bytes(&text), out, err);
+    buffer_clear(&text);
+    return ok;
+}
+
 struct listing {
     char *names[MAX_RECORDS];
     size_t count;
 };
 
+bool record_is_file(const char *name)
+{
+    size_t len = strlen(name), tail = sizeof suffix - 1;
+    return len > tail && strcmp(name + len - tail, suffix) == 0;
+}
+
 static bool collect(void *context, const char *name)
 {
     struct listing *l = context;
-    size_t len = strlen(name), tail = sizeof suffix - 1;
-    if (len > tail && strcmp(name + len - tail, suffix) == 0)
+    if (record_is_file(name))
         l->names[l->count++] = xstrdup(name);
     return l->count < MAX_RECORDS;
 }
@@ -312,11 +356,11 @@ bool records_read(const char *root, const struct fs *fs, struct records *out, st
     char *folder = folder_of(root);
     struct listing *found = xcalloc(1, sizeof *found);
     struct fs_stat info;
-    bool ok = true;
-    if (fs->stat(fs->disk, folder, &info, err))
+    bool ok = check_folder(root, fs, err);
+    if (ok && fs->stat(fs->disk, folder, &info, err))
         ok = fs->list(fs->disk, folder, collect, found, err);
-    else if (err->kind != FAIL_NOT_FOUND)
-        ok = false;
+    else
+        ok = ok && err->kind == FAIL_NOT_FOUND;
     out->list = xcalloc(found->count + 1, sizeof *out->list);
     for (size_t i = 0; ok && i < found->count; i++) {
         char *file = xasprintf("%s/%s", folder, found->names[i]);
@@ -324,6 +368,7 @@ bool records_read(const char *root, const struct fs *fs, struct records *out, st
         out->count += ok;
         free(file);
     }
+    ok = ok && legacy_read(root, fs, out, err);
     for (size_t i = 0; i < found->count; i++)
         free(found->names[i]);
     free(found);
@@ -334,6 +379,13 @@ bool records_read(const char *root, const struct fs *fs, struct records *out, st
     }
     qsort(out->list, out->count, sizeof *out->list, by_path);
     return true;
+}
+
+void records_add(struct records *records, struct record *record)
+{
+    records->list = xrealloc(records->list, (records->count + 1) * sizeof *records->list);
+    records->list[records->count++] = *record;
+    *record = (struct record){0};
 }
 
 void records_clear(struct records *records)

@@ -1,6 +1,6 @@
 /*
- * The first state seen of every file we touch, kept below the state directory
- * (folder "settings", 0700) from before the first write until revert.
+ * The first state seen of every file we touch, kept in a folder of root's alone
+ * (platform_first_state_dir(), 0700) from before the first write until revert.
  *
  * One file each, "<hash of the path>.first": a line of JSON, then the original
  * bytes. For this folder only.
@@ -48,6 +48,12 @@ MUST_USE bool record_store(const char *root, const struct fs *fs, const struct r
 MUST_USE bool record_remove(const char *root, const struct fs *fs, const struct record *record,
                             struct error *err);
 
+/* What a record file holds. FAIL_CORRUPT, naming `file`, when it is none of ours. */
+MUST_USE bool record_parse(const char *file, struct bytes text, struct record *out,
+                           struct error *err);
+/* Whether an entry of the folder is a record. */
+bool record_is_file(const char *name);
+
 struct records {
     struct record *list;
     size_t count;
@@ -56,6 +62,7 @@ struct records {
 /* All records, in the order of their paths. A record that is damaged is FAIL_CORRUPT. */
 MUST_USE bool records_read(const char *root, const struct fs *fs, struct records *out,
                            struct error *err);
+void records_add(struct records *records, struct record *record); /* moved out of `record` */
 void records_clear(struct records *records);
 struct record *records_find(struct records *records, const char *home, const char *path);
 

@@ -25,12 +25,10 @@ name=claude-telemetry-agent
 remove_rpm() {
     rpm -e "$name"
     [ "$purge" = yes ] || return 0
-    if [ -n "$(find /var/lib/claude-telemetry/settings -name '*.first' 2>/dev/null)" ]; then
-        find /var/lib/claude-telemetry -mindepth 1 -maxdepth 1 ! -name settings -exec rm -rf {} +
-    else
-        rm -rf /var/lib/claude-telemetry
+    if [ -z "$(find /var/lib/claude-telemetry-settings -name '*.first' 2>/dev/null)" ]; then
+        rm -rf /var/lib/claude-telemetry-settings
     fi
-    rm -rf /run/claude-telemetry
+    rm -rf /var/lib/claude-telemetry /run/claude-telemetry
     if [ -e /etc/claude-telemetry/server.yaml ]; then
         rm -f /etc/claude-telemetry/agent.yaml* /etc/claude-telemetry/enrollment-secret
     else

@@ -78,6 +78,46 @@ START_TEST(a_link_laid_out_as_a_trap_is_not_written_through)
 END_TEST
 #endif
 
+#if !defined(_WIN32)
+START_TEST(a_file_in_anothers_folder_is_its_owners_and_no_link_is_followed)
+{
+    char *folder = below("theirs"), *aside = below("aside");
+    char *part = below("theirs/state.new"), *file = below("theirs/state");
+    struct fs_stat info;
+    struct buffer text = {.max_bytes = 64};
+    uint32_t them = geteuid() == 0 ? 31009 : (uint32_t)geteuid();
+    expect_ok(fs_real.make_dir(NULL, folder, 0700, &err));
+    ck_assert_int_eq(chown(folder, them, (gid_t)-1), 0);
+    expect_ok(fs_replace_file_in(&fs_real, folder, "state", bytes_of("one"), 0640, &err));
+    expect_ok(fs_real.stat(NULL, file, &info, &err));
+    ck_assert_uint_eq(info.uid, them);
+    ck_assert_uint_eq(info.mode, 0640);
+
+    /* The owner puts a link to somebody else's file where ours will lie: it is replaced or refused,
+     * never followed. */
+    expect_ok(fs_replace_file(&fs_real, aside, bytes_of("precious"), 0600, &err));
+    ck_assert_int_eq(unlink(file), 0);
+    ck_assert_int_eq(symlink("../aside", file), 0);
+    expect_ok(fs_replace_file_in(&fs_real, folder, "state", bytes_of("two"), 0600, &err));
+    expect_ok(fs_real.stat(NULL, file, &info, &err));
+    ck_assert(info.is_regular);
+    if (geteuid() == 0) {
+        ck_assert_int_eq(symlink("../aside", part), 0);
+        ck_assert_int_eq(lchown(part, them, (gid_t)-1), 0);
+        expect_fail(fs_replace_file_in(&fs_real, folder, "state", bytes_of("three"), 0600, &err),
+                    FAIL_DENIED);
+    }
+    expect_ok(fs_read_file(&fs_real, aside, &text, &err));
+    ck_assert_str_eq(buffer_text(&text), "precious");
+    buffer_clear(&text);
+    free(file);
+    free(part);
+    free(aside);
+    free(folder);
+}
+END_TEST
+#endif
+
 START_TEST(a_lock_is_refused_to_a_second_holder)
 {
     char *path = below("lock");
@@ -113,6 +153,7 @@ int main(void)
     tcase_add_test(tests, a_file_of_exactly_the_ceiling_is_read_and_one_byte_more_is_not);
 #if !defined(_WIN32)
     tcase_add_test(tests, a_link_laid_out_as_a_trap_is_not_written_through);
+    tcase_add_test(tests, a_file_in_anothers_folder_is_its_owners_and_no_link_is_followed);
 #endif
     tcase_add_test(tests, a_lock_is_refused_to_a_second_holder);
     tcase_add_test(tests, folders_are_made_all_the_way_down);

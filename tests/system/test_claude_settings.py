@@ -223,7 +223,7 @@ destinations: [{{ name: central, endpoint: "{self.destination.url}" }}]
 
     def start_relay_without_settings_but_keep(self):
         """The relay with the settings as they lie: its own state lies elsewhere, so nothing goes back."""
-        shutil.move(self.root / "var/lib/claude-telemetry/settings", self.folder / "settings-state")
+        shutil.move(self.root / "var/lib/claude-telemetry-settings", self.folder / "settings-state")
         self.start_relay_without_settings()
 
     def test_two_users_are_two_persons_and_neither_can_be_the_other(self):

@@ -346,7 +346,7 @@ class Installed(unittest.TestCase):
         self.root.write("/etc/claude-code/managed-settings.json", "{ not JSON")
         done = self.root.run("dpkg", "-P", AGENT)
         self.assertIn("could not all be put back", done.stderr)
-        kept = self.root.out("sh", "-c", "cat /var/lib/claude-telemetry/settings/*.first")
+        kept = self.root.out("sh", "-c", "cat /var/lib/claude-telemetry-settings/*.first")
         self.assertIn('{"OTEL_LOGS_EXPORTER": "console"}', kept)
         self.assertEqual(self.root.stat(SPOOL), "")
 

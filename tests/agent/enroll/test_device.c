@@ -28,6 +28,7 @@ START_TEST(what_is_saved_is_loaded_and_only_the_owner_may_read_it)
 {
     struct device device = {.id = "d-1",
                             .token = "ct_secret",
+                            .hardware_id = "0123abcd",
                             .server_url = "https://x.example",
                             .heartbeat_interval_seconds = 30};
     struct device loaded;
@@ -37,6 +38,7 @@ START_TEST(what_is_saved_is_loaded_and_only_the_owner_may_read_it)
     expect_ok(device_load(&fs_real, state, &loaded, &err));
     ck_assert_str_eq(loaded.id, "d-1");
     ck_assert_str_eq(loaded.token, "ct_secret");
+    ck_assert_str_eq(loaded.hardware_id, "0123abcd");
     ck_assert_str_eq(loaded.server_url, "https://x.example");
     ck_assert_uint_eq(loaded.heartbeat_interval_seconds, 30);
     expect_ok(fs_real.stat(NULL, file, &stat, &err));

@@ -197,7 +197,7 @@ START_TEST(revert_leaves_nothing_behind)
     ck_assert(!exists("etc/claude-code"));
     ck_assert(!exists("home/alice/.claude"));
     ck_assert(!exists("home/bob/.claude"));
-    ck_assert(!exists("var/lib/claude-telemetry/settings"));
+    ck_assert(!exists("var/lib/claude-telemetry-settings"));
     expect_ok(settings_revert(root, &fs, &result, &err));
     ck_assert_uint_eq(result.removed + result.written, 0);
 }
@@ -404,7 +404,7 @@ START_TEST(a_vanished_home_is_no_failure)
     ck_assert_int_eq(rmdir(below("home/bob/.claude")), 0);
     ck_assert_int_eq(rmdir(below("home/bob")), 0);
     expect_ok(settings_revert(root, &fs, &result, &err));
-    ck_assert(!exists("var/lib/claude-telemetry/settings"));
+    ck_assert(!exists("var/lib/claude-telemetry-settings"));
 }
 END_TEST
 
@@ -676,14 +676,102 @@ START_TEST(a_damaged_record_of_the_first_state_stops_apply)
 {
     expect_ok(apply());
     struct settings_plan *plan;
-    char *folder = below("var/lib/claude-telemetry/settings");
+    char *folder = below("var/lib/claude-telemetry-settings");
     char *command = keep(xasprintf("for f in '%s'/*; do printf x >> \"$f\"; done", folder));
     ck_assert_int_eq(system(command), 0);
     plan = settings_plan_create(&options, &fs, &err);
     ck_assert_ptr_null(plan);
     ck_assert_int_eq(err.kind, FAIL_CORRUPT);
     ck_assert_uint_gt(strlen(err.remedy), 0);
-    ck_assert_uint_eq(stat_of("var/lib/claude-telemetry/settings").mode, 0700);
+    ck_assert_uint_eq(stat_of("var/lib/claude-telemetry-settings").mode, 0700);
+}
+END_TEST
+
+#define FIRST "var/lib/claude-telemetry-settings"
+#define LEGACY "var/lib/claude-telemetry/settings"
+
+static void shell(const char *command)
+{
+    ck_assert_int_eq(system(keep(xasprintf("cd '%s' && %s", root, command))), 0);
+}
+
+/* What an earlier version left: its records in the service's folder. */
+static void age_records(void)
+{
+    shell("mkdir -p var/lib/claude-telemetry && mv " FIRST " " LEGACY);
+    if (geteuid() == 0)
+        shell("chown 31009 var/lib/claude-telemetry");
+}
+
+START_TEST(first_states_of_an_earlier_version_are_taken_over)
+{
+    put_file(ALICES, "{ \"a\": 1 }", 0600);
+    expect_ok(apply());
+    age_records();
+    ck_assert_uint_eq(pending(), 0); /* looking moves nothing */
+    ck_assert(exists(LEGACY) && !exists(FIRST));
+    expect_ok(apply());
+    ck_assert_uint_eq(result.written, 0);
+    ck_assert(!exists(LEGACY) && exists(FIRST));
+    ck_assert_uint_eq(stat_of(FIRST).mode, 0700);
+    expect_ok(settings_revert(root, &fs, &result, &err));
+    ck_assert_str_eq(content_of(ALICES), "{ \"a\": 1 }");
+    ck_assert(!exists("etc/claude-code"));
+}
+END_TEST
+
+START_TEST(revert_finds_first_states_of_an_earlier_version)
+{
+    put_file(ALICES, "{ \"a\": 1 }", 0600);
+    expect_ok(apply());
+    age_records();
+    expect_ok(settings_revert(root, &fs, &result, &err));
+    ck_assert_str_eq(content_of(ALICES), "{ \"a\": 1 }");
+    ck_assert(!exists(LEGACY) && !exists(FIRST));
+}
+END_TEST
+
+/* What the service, taken over by somebody, could put where root looks for its records. */
+static const char *const forgeries[] = {
+    "chown -R 31009 " LEGACY,   /* a folder of its own */
+    "chown 31009 " LEGACY "/*", /* files of its own */
+    "chmod 0777 " LEGACY,       /* one that it may write to */
+    "chmod 0666 " LEGACY "/*",  /* files that it may write to */
+    "mv " LEGACY " aside && ln -s ../../../aside " LEGACY " && chown -h 31009 " LEGACY,
+    "mkdir x && for f in " LEGACY "/*; do ln $f x/; done",         /* files with a second name */
+    "sed -i 's|claude-code/managed|cron.d/managed|' " LEGACY "/*", /* another place to write to */
+};
+
+START_TEST(forged_first_states_are_refused)
+{
+    if (geteuid() != 0)
+        return; /* nobody else to be */
+    put_file(ALICES, "{ \"a\": 1 }", 0600);
+    expect_ok(apply());
+    age_records();
+    shell(forgeries[_i]);
+    ck_assert(!settings_revert(root, &fs, &result, &err));
+    ck_assert_msg(err.kind == FAIL_DENIED || err.kind == FAIL_CORRUPT, "%s", err.cause);
+    ck_assert_uint_gt(strlen(err.remedy), 0);
+    ck_assert(exists(DROPIN));
+    ck_assert(!exists("etc/cron.d"));
+    ck_assert_ptr_null(settings_plan_create(&options, &fs, &err));
+}
+END_TEST
+
+START_TEST(a_folder_of_first_states_that_is_not_roots_is_refused)
+{
+    if (geteuid() != 0)
+        return;
+    expect_ok(apply());
+    shell("chown 31009 " FIRST);
+    ck_assert_ptr_null(settings_plan_create(&options, &fs, &err));
+    ck_assert_int_eq(err.kind, FAIL_DENIED);
+    ck_assert(!settings_revert(root, &fs, &result, &err));
+    shell("mv " FIRST " aside && ln -s ../../aside " FIRST " && chown -h 31009 " FIRST);
+    ck_assert_ptr_null(settings_plan_create(&options, &fs, &err));
+    shell("rm " FIRST " && mv aside " FIRST " && chown 0 " FIRST);
+    expect_ok(settings_revert(root, &fs, &result, &err));
 }
 END_TEST
 
@@ -723,6 +811,11 @@ int main(void)
     tcase_add_test(tests, an_apply_cut_short_can_be_finished_and_reverted);
     tcase_add_test(tests, what_reads_back_otherwise_is_never_put_in_place);
     tcase_add_test(tests, a_damaged_record_of_the_first_state_stops_apply);
+    tcase_add_test(tests, first_states_of_an_earlier_version_are_taken_over);
+    tcase_add_test(tests, revert_finds_first_states_of_an_earlier_version);
+    tcase_add_loop_test(tests, forged_first_states_are_refused, 0,
+                        (int)(sizeof forgeries / sizeof *forgeries));
+    tcase_add_test(tests, a_folder_of_first_states_that_is_not_roots_is_refused);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
 }
