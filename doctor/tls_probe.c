@@ -1,41 +1,15 @@
 #include "doctor/tls_probe.h"
 
-#include <fcntl.h>
-#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
-enum { LIMIT_S = 3, NAME_BYTES = 200 };
+#include "platform/socket.h"
 
-static int connect_to(const char *host, const char *port)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    struct timeval limit = {.tv_sec = LIMIT_S};
-    int fd = -1;
-    if (getaddrinfo(host, port, &hints, &list) != 0)
-        return -1;
-    for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
-        if (fd < 0)
-            continue;
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-        if (connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            close(fd);
-            fd = -1;
-        }
-    }
-    freeaddrinfo(list);
-    return fd;
-}
+enum { LIMIT_MS = 3000, NAME_BYTES = 200 };
 
 static void name_of(const X509_NAME *name, char out[NAME_BYTES])
 {
@@ -88,7 +62,8 @@ void tls_probe_explain(const char *host, const char *port, const char *ca_file, 
 {
     snprintf(fix, fix_size, "use http:// if port %s of '%s' is a plain port, else mend its TLS",
              port, host);
-    int fd = connect_to(host, port);
+    struct error ignored;
+    int fd = socket_connect(host, port, LIMIT_MS, &ignored);
     SSL_CTX *context = fd >= 0 ? SSL_CTX_new(TLS_client_method()) : NULL;
     SSL *tls = NULL;
     if (context) {
@@ -110,5 +85,5 @@ void tls_probe_explain(const char *host, const char *port, const char *ca_file, 
     SSL_CTX_free(context);
     ERR_clear_error();
     if (fd >= 0)
-        close(fd);
+        socket_close(fd);
 }

@@ -2,18 +2,18 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/memory.h"
 #include "core/http/server.h"
 #include "platform/platform.h"
+#include "platform/socket.h"
 
 enum { REMEMBERED = 64 };
 
 /* Two servers number their connections alike, but have different addresses. */
 struct known {
     uint64_t connection; /* 0: free */
-    struct sockaddr_storage local, remote;
+    struct socket_address local, remote;
     uint32_t uid;
 };
 

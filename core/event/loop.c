@@ -1,17 +1,15 @@
 #include "core/event/loop.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include <event2/event.h>
-#include <event2/util.h>
 
 #include "base/memory.h"
 #include "platform/platform.h"
+#include "platform/socket.h"
 
 struct call {
     loop_callback *callback;
@@ -33,7 +31,7 @@ struct signal_watch {
 
 struct loop {
     struct event_base *base;
-    evutil_socket_t wake_read, wake_write;
+    int wake_read, wake_write;
     struct event *wake;
     atomic_bool stopping;
 
@@ -92,7 +90,7 @@ static void calls_make(struct calls *from, struct calls *scratch, pthread_mutex_
 static void wake_up(struct loop *loop)
 {
     /* Full means that a wake-up is on its way already. */
-    (void)!send(loop->wake_write, "", 1, 0);
+    (void)!socket_write(loop->wake_write, "", 1);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *context)
@@ -100,7 +98,7 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct loop *loop = context;
     char drained[64];
-    while (recv(fd, drained, sizeof drained, 0) == (ssize_t)sizeof drained)
+    while (socket_read((int)fd, drained, sizeof drained) == (ptrdiff_t)sizeof drained)
         ;
     calls_make(&loop->posted, &loop->running, &loop->mutex);
 }
@@ -118,35 +116,23 @@ static struct event_base *make_base(void)
     return base;
 }
 
-/* A peer that went away is an error of one write, not the end of the program. */
-static void ignore_broken_pipes(void)
-{
-#ifdef SIGPIPE
-    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
-    if (before != SIG_DFL && before != SIG_ERR)
-        signal(SIGPIPE, before);
-#endif
-}
-
 struct loop *loop_create(struct error *err)
 {
-    ignore_broken_pipes();
+    socket_start();
     struct loop *loop = xcalloc(1, sizeof *loop);
     pthread_mutex_init(&loop->mutex, NULL);
     loop->wake_read = loop->wake_write = -1;
 
     loop->base = make_base();
-    evutil_socket_t pair[2];
-    if (!loop->base || evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) {
-        error_set_os(err, errno, "cannot make an event loop");
+    int pair[2];
+    if (!loop->base) {
+        error_set(err, FAIL_IO, "cannot make an event loop");
         goto failed;
     }
+    if (!socket_pair(pair, err))
+        goto failed;
     loop->wake_read = pair[0];
     loop->wake_write = pair[1];
-    for (int i = 0; i < 2; i++) {
-        evutil_make_socket_nonblocking(pair[i]);
-        evutil_make_socket_closeonexec(pair[i]);
-    }
     loop->wake = event_new(loop->base, loop->wake_read, EV_READ | EV_PERSIST, on_wake, loop);
     if (!loop->wake || event_add(loop->wake, NULL) != 0) {
         error_set(err, FAIL_IO, "cannot watch the wake-up socket of an event loop");
@@ -177,9 +163,9 @@ void loop_destroy(struct loop *loop)
     if (loop->wake)
         event_free(loop->wake);
     if (loop->wake_read >= 0)
-        evutil_closesocket(loop->wake_read);
+        socket_close(loop->wake_read);
     if (loop->wake_write >= 0)
-        evutil_closesocket(loop->wake_write);
+        socket_close(loop->wake_write);
     if (loop->base)
         event_base_free(loop->base);
     pthread_mutex_destroy(&loop->mutex);

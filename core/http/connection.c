@@ -1,7 +1,5 @@
 /* One socket of the server: reading, writing, deadlines, and the order in which it ends. */
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "core/http/http2.h"
@@ -79,20 +77,16 @@ static ptrdiff_t receive(struct connection *c, void *out, size_t size)
 {
     if (c->tls)
         return tls_read(c->tls, out, size);
-    ssize_t got = recv(c->fd, out, size, 0);
-    if (got >= 0)
-        return got;
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? TLS_AGAIN : TLS_FAILED;
+    ptrdiff_t got = socket_read(c->fd, out, size);
+    return got >= 0 ? got : got == SOCKET_AGAIN ? TLS_AGAIN : TLS_FAILED;
 }
 
 static ptrdiff_t transmit(struct connection *c, const void *data, size_t len)
 {
     if (c->tls)
         return tls_write(c->tls, data, len);
-    ssize_t sent = send(c->fd, data, len, 0);
-    if (sent >= 0)
-        return sent;
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? TLS_AGAIN : TLS_FAILED;
+    ptrdiff_t sent = socket_write(c->fd, data, len);
+    return sent >= 0 ? sent : sent == SOCKET_AGAIN ? TLS_AGAIN : TLS_FAILED;
 }
 
 /* What a client sends after its last answer keeps the connection open for a while, no more. */
@@ -191,7 +185,7 @@ static void shut(struct connection *c)
 {
     if (c->tls)
         tls_shut(c->tls);
-    shutdown(c->fd, SHUT_WR);
+    socket_shut(c->fd);
     c->has_shut = true;
     uint64_t limit_ms = c->server->draining ? DRAIN_LINGER_MS : LINGER_MS;
     c->linger_until_ms = loop_now_ms(c->server->loop) + limit_ms;
@@ -240,7 +234,7 @@ static void release(struct connection *c)
     loop_watch_remove(c->watch);
     loop_timer_destroy(c->timer);
     tls_destroy(c->tls);
-    close(c->fd);
+    socket_close(c->fd);
     buffer_clear(&c->in);
     buffer_clear(&c->out);
     server_forget(server, c);
@@ -339,15 +333,14 @@ void connection_answer(struct http_exchange *exchange)
         settle(c);
 }
 
-void connection_create(struct http_server *server, int fd, const struct sockaddr_storage *remote)
+void connection_create(struct http_server *server, int fd, const struct socket_address *remote)
 {
     struct connection *c = xcalloc(1, sizeof *c);
     c->server = server;
     c->fd = fd;
     c->remote = *remote;
     c->number = ++server->accepted_count;
-    socklen_t size = sizeof c->local;
-    getsockname(fd, (struct sockaddr *)&c->local, &size);
+    socket_local_address(fd, &c->local);
     c->in.max_bytes = IN_BYTES;
     c->out.max_bytes = out_ceiling;
     c->timer = loop_timer_create(server->loop, on_timer, c);

@@ -13,13 +13,13 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 
 #include "core/event/loop.h"
 #include "core/http/date.h"
 #include "core/http/http1_chunks.h"
 #include "core/http/http1_head.h"
 #include "core/http/server.h"
+#include "platform/socket.h"
 
 struct connection;
 struct http2;
@@ -66,7 +66,7 @@ struct http_exchange {
     size_t max_body_bytes;
     struct buffer body;
     struct answer answer;
-    struct sockaddr_storage local, remote;
+    struct socket_address local, remote;
     uint8_t *head; /* what request's views point into */
 };
 
@@ -142,11 +142,11 @@ struct connection {
     size_t discard_left;   /* of the allowance for a refused body */
     uint64_t window_bytes; /* of the body, since the deadline was set */
 
-    struct sockaddr_storage local, remote;
+    struct socket_address local, remote;
     uint64_t number; /* of this server's connections */
 };
 
-void connection_create(struct http_server *server, int fd, const struct sockaddr_storage *remote);
+void connection_create(struct http_server *server, int fd, const struct socket_address *remote);
 void connection_cut(struct connection *connection); /* at once, for http_server_destroy() */
 void connection_drain(struct connection *connection);
 

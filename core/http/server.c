@@ -1,13 +1,11 @@
 #include "core/http/server.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "core/http/internal.h"
-#include "core/http/socket.h"
 #include "core/http/tls.h"
+#include "platform/fs.h"
 #include "platform/platform.h"
 
 enum { ACCEPTS_PER_WAKEUP = 64, ACCEPT_PAUSE_MS = 100 };
@@ -54,15 +52,15 @@ static void accept_some(struct http_server *server, int listener)
     for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
         if (server->open_count >= server->options.max_connections)
             break;
-        struct sockaddr_storage remote;
+        struct socket_address remote;
         int fd = socket_accept(listener, &remote);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+        if (fd == SOCKET_SHORT) {
             /* The socket stays readable: without a pause this would spin. */
             server->accept_paused = true;
             loop_timer_set(server->accept_timer, ACCEPT_PAUSE_MS);
             break;
         }
-        if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
+        if (fd == SOCKET_GONE)
             continue;
         if (fd < 0)
             break;
@@ -199,15 +197,8 @@ bool http_server_listen(struct http_server *server, const char *address, bool re
 
 bool http_server_adopt(struct http_server *server, int listening_fd, struct error *err)
 {
-    int listens = 0;
-    socklen_t size = sizeof listens;
-    if (getsockopt(listening_fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0)
-        return error_set_os(err, errno, "cannot take over descriptor %d", listening_fd);
-    if (!listens)
-        return error_set(err, FAIL_INVALID, "descriptor %d is not a listening socket",
-                         listening_fd);
-    if (!socket_prepare(listening_fd))
-        return error_set_os(err, errno, "cannot take over descriptor %d", listening_fd);
+    if (!socket_adopt(listening_fd, err))
+        return false;
     add_listener(server, listening_fd, NULL);
     return true;
 }
@@ -223,9 +214,10 @@ static void close_listeners(struct http_server *server)
         struct listener *listener = server->listeners;
         server->listeners = listener->next;
         loop_watch_remove(listener->watch);
-        close(listener->fd);
+        socket_close(listener->fd);
+        struct error ignored;
         if (listener->unix_path)
-            unlink(listener->unix_path);
+            (void)!fs_real.remove(fs_real.disk, listener->unix_path, &ignored);
         free(listener->unix_path);
         free(listener);
     }

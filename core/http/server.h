@@ -47,7 +47,7 @@ struct http_request {
     bool is_tls;
     int http_major;             /* 1 or 2 */
     uint64_t connection;        /* this server's number for it, from 1, never used twice */
-    const void *local_address;  /* struct sockaddr_storage of this end */
+    const void *local_address;  /* struct socket_address of this end */
     const void *remote_address; /* ... of the peer; AF_UNIX for a socket file */
 };
 

@@ -1,11 +1,9 @@
 /* A whole connection of the server: HTTP/1, or HTTP/2 after its preface, from arbitrary bytes. */
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/event/loop.h"
 #include "core/http/internal.h"
-#include "core/http/socket.h"
+#include "platform/socket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +24,7 @@ static void next_round(void *context)
 {
     struct rounds *rounds = context;
     char sink[16384];
-    while (read(rounds->fd, sink, sizeof sink) > 0)
+    while (socket_read(rounds->fd, sink, sizeof sink) > 0)
         ;
     if (rounds->left-- > 0)
         loop_after_wakeup(rounds->loop, next_round, rounds);
@@ -38,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error err;
     int pair[2];
-    if (size > 65536 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+    if (size > 65536 || !socket_pair(pair, &err))
         return 0;
     struct loop *loop = loop_create(&err);
     struct http_server *server =
@@ -46,18 +44,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            &(struct http_server_options){.handlers = {.on_request = on_request},
                                                          .max_body_bytes = 4096},
                            &err);
-    if (!server || !socket_prepare(pair[0]) || !socket_prepare(pair[1]) ||
-        write(pair[1], data, size) < 0)
+    if (!server || socket_write(pair[1], data, size) < 0)
         abort();
-    shutdown(pair[1], SHUT_WR);
+    socket_shut(pair[1]);
 
-    struct sockaddr_storage remote = {.ss_family = AF_UNIX};
+    struct socket_address remote = {0};
     connection_create(server, pair[0], &remote);
     struct rounds rounds = {.loop = loop, .left = 6, .fd = pair[1]};
     loop_after_wakeup(loop, next_round, &rounds);
     loop_run(loop);
     http_server_destroy(server);
     loop_destroy(loop);
-    close(pair[1]);
+    socket_close(pair[1]);
     return 0;
 }
