@@ -10,6 +10,7 @@ enum {
     IN_BYTES = READ_BYTES + HTTP1_HEAD_BYTES, /* read, and not used yet */
     READS_PER_WAKEUP = 16,                    /* then other connections have their turn */
     DRAIN_LINGER_MS = 1000,
+    DRAIN_FRESH_MS = 200, /* a connection's first request is often right behind it */
 };
 
 static const size_t out_ceiling = (size_t)1 << 30;
@@ -386,7 +387,9 @@ void connection_drain(struct connection *c)
     }
     if (c->state == CONNECTION_HTTP2)
         http2_drain(c);
-    if (connection_is_idle(c))
+    if (connection_is_idle(c) && !c->served_any && !c->peer_ended)
+        connection_set_deadline(c, DRAIN_FRESH_MS);
+    else if (connection_is_idle(c))
         connection_finish(c);
     settle(c);
 }

@@ -197,6 +197,7 @@ struct listener {
     int fd;
     struct loop_watch *watch;
     char *unix_path; /* removed at the end; NULL for TCP */
+    bool is_adopted; /* whoever opened it keeps it open */
     struct listener *next;
 };
 

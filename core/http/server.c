@@ -172,7 +172,7 @@ bool http_server_reload_tls(struct http_server *server, struct error *err)
     return true;
 }
 
-static void add_listener(struct http_server *server, int fd, const char *unix_path)
+static struct listener *add_listener(struct http_server *server, int fd, const char *unix_path)
 {
     struct listener *listener = xcalloc(1, sizeof *listener);
     listener->server = server;
@@ -183,6 +183,7 @@ static void add_listener(struct http_server *server, int fd, const char *unix_pa
         last = &(*last)->next;
     *last = listener;
     listener->watch = loop_watch_add(server->loop, fd, LOOP_READABLE, on_listener, listener);
+    return listener;
 }
 
 bool http_server_listen(struct http_server *server, const char *address, bool reuse_port,
@@ -199,7 +200,7 @@ bool http_server_adopt(struct http_server *server, int listening_fd, struct erro
 {
     if (!socket_adopt(listening_fd, err))
         return false;
-    add_listener(server, listening_fd, NULL);
+    add_listener(server, listening_fd, NULL)->is_adopted = true;
     return true;
 }
 
@@ -230,9 +231,11 @@ void http_server_drain(struct http_server *server, uint32_t limit_ms, void (*don
     server->drain_context = context;
     if (server->draining)
         return;
-    /* Who connected before the end is served: closing the socket would reset them. */
+    /* Who connected before the end is served: closing the socket would reset them. Where another
+     * process holds it too, they wait for our successor. */
     for (struct listener *l = server->listeners; l; l = l->next)
-        accept_some(server, l->fd);
+        if (!l->is_adopted)
+            accept_some(server, l->fd);
     close_listeners(server);
     server->draining = true;
     loop_timer_set(server->drain_timer, limit_ms);

@@ -504,9 +504,11 @@ START_TEST(draining_answers_what_has_come_and_ends_the_rest)
     echo_server_wait_for_held(echo, 1);
     int unread = raw_connect(echo_server_port(echo));
     raw_send(unread, "GET /who HTTP/1.1\r\nHost: x\r\n\r\n");
+    int fresh = raw_connect(echo_server_port(echo)); /* may speak yet, but not for ever */
 
     echo_server_drain(echo, 60000);
     ck_assert(raw_is_closed(idle));
+    ck_assert(raw_is_closed(fresh));
     raw_send(half, "lf");
     raw_read(half, &answer);
     ck_assert_int_eq(answer.status, 200);
@@ -520,6 +522,7 @@ START_TEST(draining_answers_what_has_come_and_ends_the_rest)
     close(idle);
     close(half);
     close(unread);
+    close(fresh);
     echo_server_wait_drained(echo);
 }
 END_TEST
