@@ -486,6 +486,7 @@ void destination_refresh(struct destination *d)
 void destination_flush(struct destination *d)
 {
     d->stopping = true;
+    d->last_wanted = spool_last_sequence(d->context->spool);
     d->not_before_ms = 0;
     d->next_window_ms = 0;
     destination_pump(d);

@@ -56,7 +56,7 @@ void destination_pump(struct destination *d);
 /* A credential may have changed: try now. */
 void destination_refresh(struct destination *d);
 
-/* The last chance before stopping: no pauses, one try for what is in trouble. */
+/* The last chance before stopping, for what is committed: no pauses, one try in trouble. */
 void destination_flush(struct destination *d);
 
 /* Nothing under way, and nothing that another moment would deliver. */

@@ -54,6 +54,10 @@ struct receive {
     struct waiting *waiting;
     size_t waiting_count, waiting_capacity;
 
+    unsigned draining_servers; /* not done yet */
+    void (*drained)(void *context);
+    void *drained_context;
+
     pthread_mutex_t lock; /* guards what receive_state() reads */
     struct relay_signal_state signals[OTLP_SIGNAL_COUNT];
     uint64_t refused_total[RELAY_REFUSED_COUNT];
@@ -482,10 +486,21 @@ uint16_t receive_grpc_port(const struct receive *r)
     return r->grpc_server ? http_server_port(r->grpc_server) : 0;
 }
 
+static void server_drained(void *context)
+{
+    struct receive *r = context;
+    if (--r->draining_servers == 0)
+        r->drained(r->drained_context);
+}
+
 void receive_drain(struct receive *r, uint32_t limit_ms, void (*done)(void *context), void *context)
 {
-    /* gRPC clients reconnect by themselves: their connections are cut when the server goes. */
-    http_server_drain(r->server, limit_ms, done, context);
+    r->drained = done;
+    r->drained_context = context;
+    r->draining_servers = r->grpc_server ? 2 : 1;
+    http_server_drain(r->server, limit_ms, server_drained, r);
+    if (r->grpc_server)
+        http_server_drain(r->grpc_server, limit_ms, server_drained, r);
 }
 
 void receive_state(struct receive *r, struct relay_state *out)

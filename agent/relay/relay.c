@@ -11,6 +11,8 @@
 #include "core/event/loop.h"
 #include "core/log/log.h"
 
+enum { RECEIVE_DRAIN_MS = 1000 }; /* requests at hand take milliseconds */
+
 struct relay {
     const struct clock *clock; /* borrowed */
     struct log *log;           /* borrowed */
@@ -157,20 +159,19 @@ static void drain_receiver(void *context)
     receive_drain(drain->relay->receive, drain->limit_ms, receiver_drained, drain->relay);
 }
 
+/* The receiver last: who restarts the agent is without a relay for as little as possible. */
 void relay_drain(struct relay *relay, uint32_t limit_ms)
 {
-    uint64_t start_ns = clock_monotonic_ns(relay->clock);
+    if (relay->forward_running) {
+        forward_drain(relay->forward, limit_ms);
+        pthread_join(relay->forward_thread, NULL);
+        relay->forward_running = false;
+    }
     if (relay->receive_running) {
-        struct drain drain = {.relay = relay, .limit_ms = limit_ms / 2};
+        struct drain drain = {.relay = relay, .limit_ms = RECEIVE_DRAIN_MS};
         call_on_loop(relay->receive_loop, drain_receiver, &drain);
         pthread_join(relay->receive_thread, NULL);
         relay->receive_running = false;
-    }
-    if (relay->forward_running) {
-        uint64_t spent_ms = (clock_monotonic_ns(relay->clock) - start_ns) / NS_PER_MS;
-        forward_drain(relay->forward, spent_ms < limit_ms ? (uint32_t)(limit_ms - spent_ms) : 0);
-        pthread_join(relay->forward_thread, NULL);
-        relay->forward_running = false;
     }
 }
 

@@ -148,9 +148,9 @@ MUST_USE bool relay_reload(struct relay *relay, const struct relay_options *opti
 void relay_refresh_credentials(struct relay *relay);
 
 /*
- * Stops accepting, answers what has come, gives destinations a last chance to
- * take what is queued, saves the positions. Blocks until done, at most about
- * `limit_ms`. What was not sent stays on disk. The threads have ended after it.
+ * Gives destinations a last chance, of `limit_ms`, to take what is queued, and
+ * saves the positions; then stops accepting and answers what has come, for at
+ * most a second. What was not sent stays on disk. The threads have ended after it.
  */
 void relay_drain(struct relay *relay, uint32_t limit_ms);
 

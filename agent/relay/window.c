@@ -163,6 +163,11 @@ bool window_fill(struct destination *d, uint64_t now_ms)
                             &err);
             break;
         }
+        if (d->stopping && record.sequence > d->last_wanted) {
+            spool_cursor_seek(d->cursor, record.sequence - 1);
+            d->drained = true;
+            break;
+        }
         if (!take_record(d, &w, &record))
             break;
         added = true;

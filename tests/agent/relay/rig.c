@@ -16,6 +16,7 @@ void rig_set_up(struct rig *rig)
 {
     *rig = (struct rig){0};
     rig->fs = &fs_real;
+    rig->clock = &platform_clock;
     rig->dir = temp_dir_make();
     rig->spool_dir = xasprintf("%s/spool", rig->dir);
     static const char *const names[RIG_DESTINATIONS] = {"first", "second"};
@@ -49,7 +50,7 @@ void rig_tear_down(struct rig *rig)
 void rig_start(struct rig *rig)
 {
     struct error err;
-    rig->relay = relay_create(&rig->options, rig->fs, &platform_clock, NULL, &err);
+    rig->relay = relay_create(&rig->options, rig->fs, rig->clock, NULL, &err);
     ck_assert_msg(rig->relay != NULL, "%s", err.cause);
     ck_assert_msg(relay_start(rig->relay, &err), "%s", err.cause);
 }

@@ -14,7 +14,8 @@ struct rig {
     struct fake_destination *fake[RIG_DESTINATIONS];
     struct relay_destination_options destination[RIG_DESTINATIONS];
     struct relay_options options;
-    const struct fs *fs; /* the real disk, unless a test hands in another */
+    const struct fs *fs; /* the real disk and clock, unless a test hands in others */
+    const struct clock *clock;
     struct relay *relay; /* NULL until rig_start() */
     struct relay_state state;
 };

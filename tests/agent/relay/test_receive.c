@@ -2,11 +2,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "agent/relay/gate.h"
 #include "core/otlp/answer.h"
 #include "platform/platform.h"
 #include "tests/agent/relay/rig.h"
+#include "tests/core/http/raw.h"
 #include "tests/support/expect.h"
 #include "tests/support/make_logs.h"
 
@@ -493,6 +496,43 @@ START_TEST(a_taken_port_gives_the_next_free_one)
 }
 END_TEST
 
+/* Reads frames of HTTP/2 until the end; whether one of them was GOAWAY without an error. */
+static bool reads_goaway(int fd)
+{
+    enum { FRAME_HEAD = 9, GOAWAY = 7, GOAWAY_BYTES = 8 };
+    struct buffer in = {.max_bytes = MIB};
+    uint8_t bytes[4096];
+    for (ssize_t got; (got = read(fd, bytes, sizeof bytes)) > 0;)
+        ck_assert(buffer_append(&in, bytes_make(bytes, (size_t)got)));
+    bool seen = false;
+    for (size_t at = 0; at + FRAME_HEAD <= in.len;) {
+        const uint8_t *f = in.data + at;
+        size_t len = (size_t)f[0] << 16 | (size_t)f[1] << 8 | f[2];
+        seen = seen || (f[3] == GOAWAY && len >= GOAWAY_BYTES && f[FRAME_HEAD + 7] == 0);
+        at += FRAME_HEAD + len;
+    }
+    buffer_clear(&in);
+    return seen;
+}
+
+START_TEST(grpc_clients_are_told_to_go_and_not_cut)
+{
+    static const char settings[9] = {0, 0, 0, 4};
+    uint8_t first;
+    rig.options.grpc_listen = "127.0.0.1:0";
+    rig_start(&rig);
+    relay_state(rig.relay, &rig.state);
+    int fd = raw_connect(rig.state.grpc_port);
+    raw_send(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    raw_send_bytes(fd, bytes_make(settings, sizeof settings));
+    ck_assert_int_eq(recv(fd, &first, 1, MSG_PEEK), 1); /* its settings: it is at work */
+    relay_drain(rig.relay, 5000);
+    rig_stop(&rig);
+    ck_assert(reads_goaway(fd));
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent/relay/receive");
@@ -519,6 +559,7 @@ int main(void)
     tcase_add_test(tc, metrics_show_what_came_and_what_went);
     tcase_add_test(tc, every_recorded_request_is_taken_and_delivered_whole);
     tcase_add_test(tc, a_taken_port_gives_the_next_free_one);
+    tcase_add_test(tc, grpc_clients_are_told_to_go_and_not_cut);
     suite_add_tcase(suite, tc);
     return expect_run(suite);
 }
