@@ -1,25 +1,20 @@
 #!/usr/bin/env bash
-# Packages into build/packages from the release build: .deb, .rpm, an SBOM and checksums. The same
-# programs, files and commit give the same bytes (docs/packaging.md).
+# Packages into build/packages: .deb and .rpm from the release build; .msi and .intunewin, and .pkg, when the
+# programs for those systems were built; an SBOM and checksums. The same programs, files and commit give the
+# same bytes (docs/packaging.md).
 #
-#   BIN=DIR            programs to pack; default build/release/bin
+#   BIN=DIR, BIN_WINDOWS=DIR, BIN_MACOS=DIR   programs to pack; default build/{release,mingw,macos}/bin
 #   OUT=DIR            where the packages go; default build/packages
+#   KINDS="deb rpm"    only these; one that cannot be made is then an error
 #   SIGN_COMMAND=CMD   run with each package, and last with SHA256SUMS, as its argument
+#   MAINTAINER, VENDOR, HOMEPAGE, LICENSE_NAME, LICENSE_FILE: packaging/facts.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=packaging/facts.sh
+source packaging/facts.sh
 
 bin=${BIN:-build/release/bin}
-out=${OUT:-build/packages}
-version=$(head -n 1 VERSION)
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
-umask 022
-
-fail() {
-  echo "package: $1" >&2
-  echo "  fix: $2" >&2
-  exit 1
-}
+out=$(realpath -m "${OUT:-build/packages}")
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -44,19 +39,31 @@ put_program() {
   strip --strip-unneeded --remove-section=.comment "$stage/usr/bin/$1"
 }
 
+# The licence as Debian wants it.
+write_copyright() {
+  echo 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/'
+  echo 'Upstream-Name: claude-telemetry'
+  echo
+  echo 'Files: *'
+  echo "Copyright: $(sed -n 's/^Copyright *//p;T;q' "$LICENSE_FILE")"
+  echo "License: $LICENSE_NAME"
+  sed -e 's/^$/./' -e 's/^/ /' "$LICENSE_FILE"
+}
+
 put_documents() { # DOCUMENT...
   local document
   for document in "$@"; do
     put 0644 "docs/$document" "usr/share/doc/$package/$document"
   done
   put 0644 CHANGELOG.md "usr/share/doc/$package/CHANGELOG.md"
-  put 0644 packaging/deb/copyright "usr/share/doc/$package/copyright"
+  write_copyright >"$stage/usr/share/doc/$package/copyright"
+  chmod 0644 "$stage/usr/share/doc/$package/copyright"
   {
     echo "$package ($version) stable; urgency=medium"
     echo
     echo "  * See CHANGELOG.md."
     echo
-    echo " -- claude-telemetry maintainers <maintainers@claude-telemetry.invalid>  $(date -R -u -d "@$SOURCE_DATE_EPOCH")"
+    echo " -- $MAINTAINER  $(date -R -u -d "@$SOURCE_DATE_EPOCH")"
   } | gzip -9n >"$stage/usr/share/doc/$package/changelog.gz"
   chmod 0644 "$stage/usr/share/doc/$package/changelog.gz"
 }
@@ -109,7 +116,7 @@ make_deb() {
   sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" \
     -e "s/@SIZE@/$(installed_kib "$work/stage/$package")/" \
     -e "s/@SHLIBS@/$(library_packages "$package")/" \
-    "packaging/deb/$package/control" >"$tree/DEBIAN/control"
+    -e "s|@MAINTAINER@|$MAINTAINER|" -e "s|@HOMEPAGE@|$HOMEPAGE|" "packaging/deb/$package/control" >"$tree/DEBIAN/control"
   install -m 0644 "packaging/deb/$package/conffiles" "$tree/DEBIAN/conffiles"
   for script in postinst prerm postrm; do
     install -m 0755 "packaging/deb/$package/$script" "$tree/DEBIAN/$script"
@@ -133,7 +140,8 @@ make_rpms() {
     --define "_unitdir /usr/lib/systemd/system" --define "_binary_payload w6.xzdio" \
     --define "_buildhost localhost" --define "use_source_date_epoch_as_buildtime 1" \
     --define "clamp_mtime_to_source_date_epoch 1" \
-    --define "ct_version $version" --define "ct_staged $work/stage" >"$work/rpm.log" 2>&1 ||
+    --define "vendor $VENDOR" --define "packager $MAINTAINER" --define "ct_license $LICENSE_NAME" \
+    --define "ct_homepage $HOMEPAGE" --define "ct_version $version" --define "ct_staged $work/stage" >"$work/rpm.log" 2>&1 ||
     { cat "$work/rpm.log" >&2; fail "rpmbuild failed" "see above"; }
   install -m 0644 "$work"/rpms/*.rpm "$out/"
 }
@@ -142,20 +150,56 @@ sign() {
   [ -z "${SIGN_COMMAND:-}" ] || $SIGN_COMMAND "$1" || fail "SIGN_COMMAND failed for '$1'" "see above"
 }
 
-scripts/deps.sh dpkg-dev binutils rpm
-check_programs
+# wants KIND: whether it is asked for.
+wants() {
+  [[ " ${KINDS:-deb rpm msi intunewin pkg} " == *" $1 "* ]]
+}
+
+# has KIND PROGRAM REMEDY: whether it can be made; says so when not, and fails when it was asked for by name.
+has() {
+  [ ! -f "$2" ] || return 0
+  [ -z "${KINDS:-}" ] || fail "no $1: '$2' is missing" "$3"
+  echo "package: no $1: '$2' is not built: $3"
+  return 1
+}
+
+make_linux() {
+  scripts/deps.sh dpkg-dev binutils rpm
+  check_programs
+  stage_agent
+  stage_server
+  local package
+  for package in claude-telemetry-agent claude-telemetry-server; do
+    ! wants deb || make_deb "$package"
+  done
+  ! wants rpm || make_rpms
+  python3 packaging/sbom.py --version "$version" "$work"/stage/*/usr/bin/* >"$out/claude-telemetry-$version.spdx.json"
+}
+
+make_windows() {
+  has msi "${BIN_WINDOWS:-build/mingw/bin}/claude-telemetry-agent.exe" 'make cross' || return 0
+  scripts/deps.sh wixl msitools gcc-mingw-w64-x86-64-win32
+  local msi="$out/claude-telemetry-agent-$version-x64.msi"
+  packaging/windows/msi.sh "$msi"
+  # Signed before it is wrapped: what Intune hands out is what Windows looks at.
+  sign "$msi"
+  ! wants intunewin || python3 packaging/windows/intunewin.py --setup "$msi" \
+    --output "$out/claude-telemetry-agent-$version-x64.intunewin" installer/windows/install.cmd installer/windows/uninstall.cmd
+}
+
+make_macos() {
+  has pkg "${BIN_MACOS:-build/macos/bin}/claude-telemetry-agent" "see 'macOS' in docs/packaging.md" || return 0
+  packaging/macos/pkg.sh "$out/claude-telemetry-agent-$version.pkg"
+}
+
 rm -rf "$out"
 mkdir -p "$out"
-stage_agent
-stage_server
-for package in claude-telemetry-agent claude-telemetry-server; do
-  make_deb "$package"
-done
-make_rpms
-python3 packaging/sbom.py --version "$version" "$work"/stage/*/usr/bin/* >"$out/claude-telemetry-$version.spdx.json"
+if wants deb || wants rpm; then make_linux; fi
+if wants msi || wants intunewin; then make_windows; fi
+if wants pkg; then make_macos; fi
 
-for file in "$out"/*.deb "$out"/*.rpm; do
-  sign "$file"
+for file in "$out"/*.deb "$out"/*.rpm "$out"/*.pkg; do
+  [ ! -e "$file" ] || sign "$file"
 done
 (cd "$out" && sha256sum -- * >"$work/sums")
 install -m 0644 "$work/sums" "$out/SHA256SUMS"
