@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "core/config/json.h"
+#include "core/config/registry.h"
 #include "core/config/template.h"
 #include "core/config/yaml.h"
 #include "core/crypto/crypto.h"
@@ -168,28 +169,21 @@ bool agent_config_check(const struct config *values, struct config_problems *pro
     return problems->count == before;
 }
 
-/* Reads the file into config->hash and the returned tree. False when there is a problem. */
+/* Reads the file: its text, and its tree. False when there is a problem. */
 static bool read_file(struct agent_config *config, bool must_exist, const struct fs *fs,
-                      struct config_node **tree, struct config_problems *problems)
+                      struct buffer *text, struct config_node **tree,
+                      struct config_problems *problems)
 {
-    struct buffer text = {.max_bytes = CONFIG_YAML_MAX_BYTES};
     struct error err = {0};
-    uint8_t digest[SHA256_BYTES];
-
-    config->file_exists = fs_read_file(fs, config->path, &text, &err);
+    config->file_exists = fs_read_file(fs, config->path, text, &err);
     bool ok = config->file_exists || (err.kind == FAIL_NOT_FOUND && !must_exist);
     if (config->file_exists) {
-        *tree = config_yaml_parse(config->path, buffer_bytes(&text), &err);
+        *tree = config_yaml_parse(config->path, buffer_bytes(text), &err);
         ok = *tree != NULL;
     } else if (!ok && err.kind == FAIL_NOT_FOUND) {
         error_remedy(&err, "create it, or name another with --config FILE");
     }
-    if (!ok)
-        config_problems_add(problems, &err);
-    crypto_sha256(buffer_bytes(&text), digest);
-    crypto_hex(bytes_make(digest, sizeof digest), config->hash);
-    buffer_clear(&text);
-    return ok;
+    return ok || config_problems_add(problems, &err);
 }
 
 /* The profile also carries what only the identity sources read. */
@@ -207,36 +201,86 @@ static void remove_identity_keys(struct config_node *tree)
     tree->count = kept;
 }
 
-/* What a Mac's device manager pushed for our domain; no layer where there is nothing. */
-static bool read_managed(const char *root, const struct fs *fs, struct config_layer *layer,
-                         struct config_problems *problems)
+/* What a Mac's device manager pushed for our domain. */
+static struct config_node *read_profile(const char *root, const struct fs *fs, const char **name,
+                                        struct error *err)
 {
     struct buffer plist = {.max_bytes = CONFIG_YAML_MAX_BYTES};
     struct buffer json = {.max_bytes = CONFIG_YAML_MAX_BYTES};
-    struct error err = {0};
+    struct config_node *tree = NULL;
     char *path =
         platform_under_root(root, "/Library/Managed Preferences/com.claude-telemetry.agent.plist");
-    bool is_there = fs_read_file(fs, path, &plist, &err);
-    bool ok = !is_there && err.kind == FAIL_NOT_FOUND;
-    if (is_there && plist_to_json(buffer_bytes(&plist), &json, &err))
-        layer->tree = config_json_parse(path, buffer_bytes(&json), &err);
-    if (layer->tree) {
-        remove_identity_keys(layer->tree);
-        ok = true;
-    } else if (!ok) {
-        config_problems_add(problems, &err);
+    *name = path;
+    if (fs_read_file(fs, path, &plist, err)) {
+        if (plist_to_json(buffer_bytes(&plist), &json, err))
+            tree = config_json_parse(path, buffer_bytes(&json), err);
+        else
+            error_wrap(err, "'%s'", path);
     }
-    layer->name = path;
     buffer_clear(&plist);
     buffer_clear(&json);
+    return tree;
+}
+
+/* What Windows' device manager or a group policy set. */
+static struct config_node *read_policy(const char *root, const struct fs *fs, const char **name,
+                                       struct error *err)
+{
+    const char *below = strchr(agent_config_table.policy, '\\');
+    char *path = xasprintf("HKEY_LOCAL_MACHINE%s", below);
+    struct registry_key *key = registry_read(root, path, fs, err);
+    *name = xstrdup(agent_config_table.policy);
+    struct config_node *tree =
+        key ? config_registry_parse(&agent_config_table, *name, key, err) : NULL;
+    registry_destroy(key);
+    free(path);
+    return tree;
+}
+
+/* Each is there on one system, or below a root that looks like one; the first that gives a key wins. */
+static struct config_node *(*const managed[])(const char *root, const struct fs *fs,
+                                              const char **name, struct error *err) = {
+    read_profile,
+    read_policy,
+};
+enum { MANAGED_COUNT = sizeof managed / sizeof *managed, LAYER_COUNT = MANAGED_COUNT + 1 };
+
+/* False with a problem when a managed source is there and cannot be read. */
+static bool read_managed(const char *root, const struct fs *fs, struct config_layer *layers,
+                         struct config_problems *problems)
+{
+    bool ok = true;
+    for (size_t i = 0; i < MANAGED_COUNT; i++) {
+        struct error err = {0};
+        layers[i].tree = managed[i](root, fs, &layers[i].name, &err);
+        if (layers[i].tree)
+            remove_identity_keys(layers[i].tree);
+        else if (err.kind != FAIL_NOT_FOUND)
+            ok = config_problems_add(problems, &err);
+    }
     return ok;
+}
+
+/* SHA-256 over what every source says, so that a pushed change shows in the heartbeat too. */
+static void hash_sources(struct agent_config *config, const struct config_layer *layers,
+                         struct bytes file)
+{
+    struct buffer text = {.max_bytes = 4 * MIB};
+    uint8_t digest[SHA256_BYTES];
+    bool ok = buffer_append(&text, file);
+    for (size_t i = 0; i < MANAGED_COUNT; i++)
+        ok = ok && (!layers[i].tree || config_node_write(layers[i].tree, &text));
+    crypto_sha256(ok ? buffer_bytes(&text) : file, digest);
+    crypto_hex(bytes_make(digest, sizeof digest), config->hash);
+    buffer_clear(&text);
 }
 
 struct agent_config *agent_config_load(const char *root, const char *path, const struct fs *fs,
                                        struct config_problems *problems)
 {
     struct agent_config *config = xcalloc(1, sizeof *config);
-    struct config_node *tree = NULL;
+    struct config_layer layers[LAYER_COUNT] = {{0}};
+    struct buffer text = {.max_bytes = CONFIG_YAML_MAX_BYTES};
     if (path) {
         config->path = xstrdup(path);
     } else {
@@ -244,21 +288,19 @@ struct agent_config *agent_config_load(const char *root, const char *path, const
         config->path = xasprintf("%s/agent.yaml", dir);
         free(dir);
     }
-    struct config_layer layers[2] = {{0}};
-    if (!read_managed(root, fs, &layers[0], problems) ||
-        !read_file(config, path != NULL, fs, &tree, problems)) {
-        config_node_destroy(layers[0].tree);
-        free((char *)layers[0].name);
-        goto failed;
-    }
-    layers[1] = (struct config_layer){.name = config->path, .tree = tree};
-    config->values = config_create(&agent_config_table, layers, 2, problems);
-    free((char *)layers[0].name);
-    if (!config->values || !agent_config_check(config->values, problems))
-        goto failed;
-    return config;
-
-failed:
+    layers[MANAGED_COUNT].name = config->path;
+    bool ok = read_managed(root, fs, layers, problems);
+    ok = read_file(config, path != NULL, fs, &text, &layers[MANAGED_COUNT].tree, problems) && ok;
+    hash_sources(config, layers, buffer_bytes(&text));
+    buffer_clear(&text);
+    if (ok)
+        config->values = config_create(&agent_config_table, layers, LAYER_COUNT, problems);
+    for (size_t i = 0; i < LAYER_COUNT && !ok; i++)
+        config_node_destroy(layers[i].tree);
+    for (size_t i = 0; i < MANAGED_COUNT; i++)
+        free((char *)layers[i].name);
+    if (config->values && agent_config_check(config->values, problems))
+        return config;
     agent_config_destroy(config);
     return NULL;
 }

@@ -17,7 +17,7 @@ struct agent_config {
     struct config *values;
     char *path;                         /* of the file, whether or not it exists */
     bool file_exists;                   /* without one the defaults hold */
-    char hash[AGENT_CONFIG_HASH_BYTES]; /* SHA-256 of the file, hex */
+    char hash[AGENT_CONFIG_HASH_BYTES]; /* SHA-256 of the file and managed values, hex */
 };
 
 /*

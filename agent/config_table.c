@@ -294,6 +294,7 @@ static const struct config_key keys[] = {
 const struct config_table agent_config_table = {
     .program = "claude-telemetry-agent",
     .domain = "com.claude-telemetry.agent",
+    .policy = "HKLM\\SOFTWARE\\Policies\\ClaudeTelemetry",
     .variables = variables,
     .keys = keys,
     .count = COUNT_OF(keys),

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "platform/platform.h"
 #include "platform/process_windows.h"
+#include "platform/registry.h"
 
 /* NAME=VALUE strings, each with its NUL, and one more NUL: what CreateProcess takes. */
 static WCHAR *environment_of(const struct platform_command *c)
@@ -65,7 +66,7 @@ static bool check_user(const struct platform_command *c, struct error *err)
         self = sid_of_token(token);
         CloseHandle(token);
     }
-    bool same = self && uid_of_sid(self) == c->uid;
+    bool same = self && platform_uid_of_sid(self) == c->uid;
     free(self);
     return same || error_set(err, FAIL_DENIED, "'%s' cannot be run as '%s' on Windows", c->program,
                              c->user);

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "platform/platform.h"
 #include "platform/processes.h"
+#include "platform/registry.h"
 
 #define EPOCH_1601_SECONDS UINT64_C(11644473600)
 
@@ -237,7 +238,7 @@ uint32_t platform_own_uid(void)
 {
     char *sid = sid_of_process(GetCurrentProcess());
     bool is_system = sid && strcmp(sid, "S-1-5-18") == 0;
-    uint32_t uid = is_system ? 0 : sid ? uid_of_sid(sid) : UINT32_MAX;
+    uint32_t uid = is_system ? 0 : sid ? platform_uid_of_sid(sid) : UINT32_MAX;
     free(sid);
     return uid;
 }
@@ -261,7 +262,7 @@ bool platform_socket_owner(const void *local, const void *remote, struct platfor
     if (!sid)
         return error_set(err, FAIL_NOT_FOUND, "the user of process %lu cannot be told",
                          (unsigned long)pid);
-    out->uid = uid_of_sid(sid);
+    out->uid = platform_uid_of_sid(sid);
     free(sid);
     return true;
 }

@@ -132,14 +132,6 @@ char *sid_of_token(HANDLE token)
     return sid;
 }
 
-uint32_t uid_of_sid(const char *sid)
-{
-    uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
-    for (const char *at = sid; *at; at++)
-        hash = (hash ^ (uint8_t)*at) * UINT32_C(16777619);
-    return hash;
-}
-
 PSECURITY_DESCRIPTOR descriptor_of_mode(unsigned mode, bool is_directory)
 {
     HANDLE token;

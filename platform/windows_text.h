@@ -42,9 +42,6 @@ PSECURITY_DESCRIPTOR descriptor_of_mode(unsigned mode, bool is_directory);
  * failure. */
 char *sid_of_token(HANDLE token);
 
-/* The number by which a user is known where POSIX has its uid: a hash of the whole identifier. */
-uint32_t uid_of_sid(const char *sid);
-
 /* A string of the registry, REG_SZ or REG_EXPAND_SZ, or NULL. The caller frees. */
 char *registry_text(HKEY root, const char *key, const char *name);
 

@@ -62,18 +62,33 @@ static bool put_row(const struct config_key *key, struct buffer *out)
                                 key->flags & CONFIG_VARIABLES ? " Takes variables." : "");
 }
 
+/* How the same keys look where device managers set them. */
+static const char managed_shapes[] =
+    "\nIn a profile keys nest as in YAML, or are dotted (`relay.listen`). In the registry they "
+    "are\n"
+    "dotted values or values of nested keys, whatever the case; numbers, `true` and `false` are\n"
+    "REG_DWORD or text. A list is REG_MULTI_SZ, a text `a, b`, or a key with a value an entry; "
+    "names\n"
+    "and texts are a key with a value each, or REG_MULTI_SZ of `name=text`; sections are a key "
+    "with\n"
+    "a key each below it (`destinations\\central\\endpoint`), which names it. All three may be a\n"
+    "text of JSON. Below `--root DIR` the registry is `DIR/registry.reg`, as regedit exports it.\n";
+
 bool config_describe_markdown(const struct config_table *table, struct buffer *out)
 {
     bool ok = buffer_append_format(
         out,
         "# Configuration of %s\n\n"
         "Made from the table the program checks with: do not edit.\n\n"
-        "For each key the first source that gives it wins: values managed by an MDM (domain\n"
-        "`%s`), the configuration file, the default. An unknown key, a wrong type or a\n"
-        "value out of range stops the program with the file, the line, the key and the nearest\n"
-        "valid key; `%s check-config` shows all of them. Empty texts and variables that an MDM\n"
+        "For each key the first source that gives it wins: values managed by an MDM (macOS:\n"
+        "domain `%s`%s%s%s), the configuration\n"
+        "file, the default. An unknown key, a wrong type or a value out of range stops\n"
+        "the program with the file, the line, the key and the nearest valid key;\n"
+        "`%s check-config` shows all of them. Empty texts and variables that an MDM\n"
         "did not fill in (`$EMAIL`, `{{mail}}`, `%%Email%%`) count as not set.\n",
-        table->program, table->domain, table->program);
+        table->program, table->domain, table->policy ? "; Windows: `" : "",
+        table->policy ? table->policy : "", table->policy ? "`" : "", table->program);
+    ok = ok && (!table->policy || buffer_append_text(out, managed_shapes));
 
     ok = ok && buffer_append_text(out, "\nVariables:");
     for (size_t i = 0; table->variables[i]; i++)

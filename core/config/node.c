@@ -46,6 +46,17 @@ struct config_node *config_node_find(const struct config_node *map, const char *
     return NULL;
 }
 
+bool config_node_write(const struct config_node *node, struct buffer *out)
+{
+    static const char marks[] = {'t', 'l', 'm'};
+    const char *key = node->key ? node->key : "", *text = node->text ? node->text : "";
+    bool ok = buffer_append_format(out, "%c%zu:%s=%zu:%s;%zu", marks[node->kind], strlen(key), key,
+                                   strlen(text), text, node->count);
+    for (size_t i = 0; ok && i < node->count; i++)
+        ok = config_node_write(node->children[i], out);
+    return ok;
+}
+
 bool config_node_is_null(const struct config_node *node)
 {
     return node->kind == CONFIG_NODE_TEXT && node->is_plain &&

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/bytes.h"
+
 enum config_node_kind { CONFIG_NODE_TEXT, CONFIG_NODE_LIST, CONFIG_NODE_MAP };
 
 struct config_node {
@@ -31,6 +33,9 @@ void config_node_add(struct config_node *parent, struct config_node *child);
 
 /* The entry of a map; NULL when there is none. */
 struct config_node *config_node_find(const struct config_node *map, const char *key);
+
+/* Appends the tree as text that tells any two trees apart. False past the buffer's ceiling. */
+bool config_node_write(const struct config_node *node, struct buffer *out);
 
 /* A text that stands for nothing: plain and empty, "~" or "null". */
 bool config_node_is_null(const struct config_node *node);

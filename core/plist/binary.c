@@ -2,6 +2,7 @@
  * Binary property lists: objects, then a table of their offsets, then a trailer
  * of 32 bytes that says where things are. Every number here comes from outside.
  */
+#include "core/json/utf8.h"
 #include "core/plist/kinds.h"
 
 enum { TRAILER_BYTES = 32 };
@@ -51,27 +52,6 @@ static bool read_count(const struct list *l, size_t *at, uint64_t *count)
     return true;
 }
 
-static bool put_character(struct buffer *out, uint32_t c)
-{
-    uint8_t utf8[4];
-    size_t len = 0;
-    if (c < 0x80) {
-        utf8[len++] = (uint8_t)c;
-    } else if (c < 0x800) {
-        utf8[len++] = (uint8_t)(0xC0 | c >> 6);
-    } else if (c < 0x10000) {
-        utf8[len++] = (uint8_t)(0xE0 | c >> 12);
-        utf8[len++] = (uint8_t)(0x80 | (c >> 6 & 0x3F));
-    } else {
-        utf8[len++] = (uint8_t)(0xF0 | c >> 18);
-        utf8[len++] = (uint8_t)(0x80 | (c >> 12 & 0x3F));
-        utf8[len++] = (uint8_t)(0x80 | (c >> 6 & 0x3F));
-    }
-    if (c >= 0x80)
-        utf8[len++] = (uint8_t)(0x80 | (c & 0x3F));
-    return buffer_append(out, bytes_make(utf8, len));
-}
-
 static bool decode_utf16(const uint8_t *at, uint64_t units, struct buffer *out)
 {
     for (uint64_t i = 0; i < units; i++) {
@@ -83,7 +63,7 @@ static bool decode_utf16(const uint8_t *at, uint64_t units, struct buffer *out)
                 i++;
             }
         }
-        if (!put_character(out, c >= 0xD800 && c < 0xE000 ? 0xFFFD : c))
+        if (!utf8_append(c, out))
             return false;
     }
     return true;

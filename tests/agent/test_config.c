@@ -1,5 +1,6 @@
 #include "agent/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -267,6 +268,113 @@ START_TEST(a_broken_profile_is_named)
 }
 END_TEST
 
+/* The registry as exported, where the agent looks for it below a root. */
+static void write_registry(const char *recorded, const char *policy)
+{
+    char *file = xasprintf("%s/registry.reg", root);
+    struct buffer text = {.max_bytes = MIB};
+    if (recorded) {
+        char *from = xasprintf("%s/registry/%s", TEST_DATA_DIR, recorded);
+        expect_ok(fs_read_file(&fs_real, from, &text, &err));
+        free(from);
+    } else {
+        ck_assert(buffer_append_format(&text,
+                                       "Windows Registry Editor Version 5.00\r\n\r\n"
+                                       "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\"
+                                       "ClaudeTelemetry]\r\n%s\r\n",
+                                       policy));
+    }
+    expect_ok(fs_replace_file(&fs_real, file, buffer_bytes(&text), 0600, &err));
+    buffer_clear(&text);
+    free(file);
+}
+
+START_TEST(a_windows_policy_wins_over_the_file)
+{
+    char place[300];
+    const char *value;
+    write_registry("policy.reg", NULL);
+    struct agent_config *c = load("relay: {max_request_mib: 9, listen: '127.0.0.1:5'}\n"
+                                  "heartbeat: {interval_seconds: 77}\n");
+    ck_assert_msg(c != NULL, "%s", problems.count ? problems.items[0].cause : "no problem");
+    const struct config *v = c->values;
+    ck_assert_str_eq(config_text(v, "server.url"), "https://telemetry.example.com");
+    ck_assert_str_eq(config_text(v, "relay.listen"), "127.0.0.1:15318");
+    ck_assert_int_eq(config_integer(v, "relay.max_request_mib"), 7);
+    ck_assert_int_eq(config_integer(v, "relay.spool.max_mib"), 2048);
+    ck_assert_int_eq(config_integer(v, "heartbeat.interval_seconds"), 77); /* unresolved */
+    ck_assert(config_bool(v, "claude.log_user_prompts"));
+    ck_assert_uint_eq(config_list_count(v, "claude.signals"), 2);
+    ck_assert(config_list_has(v, "claude.signals", "logs"));
+    ck_assert_uint_eq(config_list_count(v, "identity.email_from"), 2);
+    ck_assert_uint_eq(config_map_count(v, "claude.resource_attributes"), 2);
+    ck_assert_uint_eq(config_list_count(v, "privacy.drop_attributes"), 3);
+    ck_assert_str_eq(config_list_at(v, "privacy.drop_attributes", 2), "tool_input");
+    ck_assert_uint_eq(config_section_count(v, "destinations"), 2);
+    const struct config *central = config_section_at(v, "destinations", 0);
+    ck_assert_str_eq(config_text(central, "name"), "central");
+    ck_assert_str_eq(config_map_at(central, "headers", 0, &value), "Authorization");
+    ck_assert_str_eq(value, "Bearer ${device_token}");
+    ck_assert_ptr_nonnull(strstr(config_place(v, "relay.listen", place, sizeof place), "HKLM"));
+    agent_config_destroy(c);
+}
+END_TEST
+
+START_TEST(a_policy_changes_the_hash)
+{
+    char before[AGENT_CONFIG_HASH_BYTES];
+    struct agent_config *c = load("");
+    snprintf(before, sizeof before, "%s", c->hash);
+    agent_config_destroy(c);
+    write_registry(NULL, "\"claude.log_tool_details\"=dword:00000001");
+    c = load("");
+    ck_assert_str_ne(c->hash, before);
+    agent_config_destroy(c);
+}
+END_TEST
+
+static const struct {
+    const char *policy, *words;
+} broken_policies[] = {
+    {"\"relay.lisen\"=\"127.0.0.1:1\"", "nearest valid key is 'relay.listen'"},
+    {"\"Relay.max_request_mib\"=dword:00000000", "'relay.max_request_mib' must be from"},
+    {"\"claude.log_user_prompts\"=dword:00000002", "must be true or false, not '2'"},
+    {"\"claude.signals\"=\"metrics, lgos\"", "must be one of metrics, logs, traces"},
+    {"\"relay.listen\"=hex:01", "binary data"},
+    {"\"claude.resource_attributes\"=hex(7):61,00,00,00,00,00", "name=text"},
+    {"\"destinations\"=\"[{]\"", "destinations"},
+    {"\"destinations\"=\"x\"", "must be a list"},
+    {"\"relay.listen\"=\"127.0.0.1:1\"\r\n"
+     "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeTelemetry\\relay]\r\n"
+     "\"listen\"=\"127.0.0.1:2\"",
+     "there twice"},
+    {"\"relay\"=\"x\"", "a group of keys"},
+    {"nonsense", "line 4"},
+};
+
+START_TEST(a_broken_policy_is_explained)
+{
+    write_registry(NULL, broken_policies[_i].policy);
+    ck_assert_ptr_null(load(""));
+    ck_assert_uint_ge(problems.count, 1);
+    ck_assert_msg(strstr(problems.items[0].cause, broken_policies[_i].words) != NULL, "%s",
+                  problems.items[0].cause);
+}
+END_TEST
+
+START_TEST(a_policy_may_hold_json)
+{
+    write_registry(NULL, "\"destinations\"=\"[{\\\"name\\\":\\\"central\\\",\\\"endpoint\\\":"
+                         "\\\"https://x.example\\\"}]\"\r\n"
+                         "\"claude.resource_attributes\"=hex(7):61,00,3d,00,62,00,00,00,00,00");
+    struct agent_config *c = load("");
+    ck_assert_msg(c != NULL, "%s", problems.count ? problems.items[0].cause : "no problem");
+    ck_assert_uint_eq(config_section_count(c->values, "destinations"), 1);
+    ck_assert_uint_eq(config_map_count(c->values, "claude.resource_attributes"), 1);
+    agent_config_destroy(c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent config");
@@ -280,6 +388,11 @@ int main(void)
     tcase_add_test(tests, variables_may_stand_in_endpoints);
     tcase_add_test(tests, a_macs_managed_preferences_win_over_the_file);
     tcase_add_test(tests, a_broken_profile_is_named);
+    tcase_add_test(tests, a_windows_policy_wins_over_the_file);
+    tcase_add_test(tests, a_policy_changes_the_hash);
+    tcase_add_loop_test(tests, a_broken_policy_is_explained, 0,
+                        (int)(sizeof broken_policies / sizeof *broken_policies));
+    tcase_add_test(tests, a_policy_may_hold_json);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
 }

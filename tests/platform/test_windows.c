@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "platform/fs.h"
 #include "platform/platform.h"
+#include "platform/registry.h"
 #include "tests/support/expect.h"
 #include "tests/support/temp_dir.h"
 
@@ -133,7 +134,7 @@ START_TEST(the_owner_of_a_socket_is_right_or_unknown_and_of_a_closed_one_unknown
     char *sid = own_sid();
     struct platform_socket_owner owner = {.uid = 12345};
     if (platform_socket_owner(&local, &remote, &owner, &err))
-        ck_assert_uint_eq(owner.uid, uid_of_sid(sid));
+        ck_assert_uint_eq(owner.uid, platform_uid_of_sid(sid));
     else
         ck_assert_int_eq(err.kind, FAIL_NOT_FOUND);
     free(sid);
@@ -153,7 +154,7 @@ static struct platform_command command_of(const char *program, const char *argum
     struct platform_command command = {.program = program,
                                        .argument = argument,
                                        .user = "me",
-                                       .uid = uid_of_sid(sid),
+                                       .uid = platform_uid_of_sid(sid),
                                        .home = dir,
                                        .timeout_ms = 20000};
     free(sid);
