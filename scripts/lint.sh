@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python3 scripts/check_layers.py
-git ls-files '*.sh' .ci/run 'packaging/deb/*/p*' | xargs -r shellcheck -x -S warning
+git ls-files '*.sh' .ci/run 'packaging/deb/*/p*' 'installer/macos/p*' packaging/macos/claude-telemetry | xargs -r shellcheck -x -S warning
 [ "${1:-}" = --fast ] && exit 0
 
 git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
