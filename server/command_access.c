@@ -207,7 +207,7 @@ static bool put_token(void *context, const struct control_token *t)
                                     t->prefix, t->system, t->person[0] ? t->person : "-",
                                     plans[t->plan], t->retention_days,
                                     day_or_never(t->created_ns, created),
-                                    day_or_never(t->last_used_ns, used),
+                                    day_or_never(t->activity.used_ns, used),
                                     t->revoked_ns ? "  REVOKED" : "");
     json_object_open(w);
     json_put_key(w, "id");
@@ -225,7 +225,7 @@ static bool put_token(void *context, const struct control_token *t)
     json_put_key(w, "createdAt");
     json_put_time(w, t->created_ns);
     json_put_key(w, "lastUsedAt");
-    json_put_time(w, t->last_used_ns);
+    json_put_time(w, t->activity.used_ns);
     json_put_key(w, "revokedAt");
     json_put_time(w, t->revoked_ns);
     json_object_close(w);

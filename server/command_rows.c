@@ -9,6 +9,7 @@
 #include "server/auth/identity.h"
 #include "server/commands.h"
 #include "server/store/api_usage.h"
+#include "server/store/fleet.h"
 
 static int finish(struct message_store *store, bool done, const struct error *err)
 {
@@ -44,13 +45,14 @@ static bool note_erasure(const struct settings *s, const char *person, struct er
     return done;
 }
 
-/* What Anthropic's APIs told of the person goes as well. */
+/* What Anthropic's APIs told of the person goes as well, and what is said of how they do. */
 static bool erase_imported(const struct settings *s, const char *person, uint64_t *deleted,
                            struct error *err)
 {
     uint64_t imported = 0;
     struct control_store *store = command_open_control(s, err);
-    bool done = store && store->kind->api_usage->erase(store, person, &imported, err);
+    bool done = store && store->kind->api_usage->erase(store, person, &imported, err) &&
+                store->kind->fleet->health_forget(store, person, err);
     if (store)
         store->kind->close(store);
     *deleted += imported;

@@ -34,7 +34,7 @@
 #include "server/query/query.h"
 #include "server/router/router.h"
 
-enum { MAX_LOOPS = 64, MAX_SESSIONS = 4096, DRAIN_MS = 10000 };
+enum { MAX_LOOPS = 64, MAX_SESSIONS = 4096, DRAIN_MS = 10000, HOUSEKEEPING_MS = 60000 };
 
 struct service;
 
@@ -49,6 +49,8 @@ struct lane {
 
 struct service {
     const struct settings *settings;
+    const struct clock *clock;
+    uint32_t round_ms; /* of housekeeping */
     struct log *log;
     struct fs_file *lock;
     struct control_store *control;
@@ -114,16 +116,16 @@ static bool open_parts(struct service *s, struct error *err)
     const struct settings *settings = s->settings;
     s->control = command_open_control(settings, err);
     s->messages = s->control ? command_open_messages(settings, err) : NULL;
-    s->login = s->messages ? login_create(s->control, &platform_clock, err) : NULL;
+    s->login = s->messages ? login_create(s->control, s->clock, err) : NULL;
     if (!s->login)
         return false;
-    s->sessions = sessions_create(&platform_clock, MAX_SESSIONS);
-    s->gate = gate_create(&(struct gate_options){.control = s->control, .clock = &platform_clock});
+    s->sessions = sessions_create(s->clock, MAX_SESSIONS);
+    s->gate = gate_create(&(struct gate_options){.control = s->control, .clock = s->clock});
     s->prices = prices_create_builtin();
     s->ingest = ingest_create(&(struct ingest_options){
         .store = s->messages,
         .gate = s->gate,
-        .clock = &platform_clock,
+        .clock = s->clock,
         .log = s->log,
         .prices = s->prices,
         .max_request_bytes = settings->max_request_mib * MIB,
@@ -137,9 +139,9 @@ static bool open_parts(struct service *s, struct error *err)
         .ingest = s->ingest,
         .gate = s->gate,
         .login = s->login,
-        .clock = &platform_clock,
+        .clock = s->clock,
         .log = s->log,
-        .started_ns = clock_wall_ns(&platform_clock),
+        .started_ns = clock_wall_ns(s->clock),
     };
     s->portal = portal_create(
         &(struct portal_options){
@@ -148,7 +150,7 @@ static bool open_parts(struct service *s, struct error *err)
             .integrations = &settings->integrations,
             .login = s->login,
             .sessions = s->sessions,
-            .clock = &platform_clock,
+            .clock = s->clock,
             .log = s->log,
         },
         err);
@@ -159,7 +161,8 @@ static bool open_parts(struct service *s, struct error *err)
         .messages = s->messages,
         .ingest = s->ingest,
         .gate = s->gate,
-        .clock = &platform_clock,
+        .integrations = &settings->integrations,
+        .clock = s->clock,
         .log = s->log,
     });
     struct route_table api = query_routes(&s->query), pages = portal_routes(s->portal);
@@ -169,11 +172,13 @@ static bool open_parts(struct service *s, struct error *err)
     router_add(s->router, &pages);
     s->housekeeping = housekeeping_create(&(struct housekeeping_options){.messages = s->messages,
                                                                          .fleet = s->fleet,
+                                                                         .gate = s->gate,
                                                                          .ingest = s->ingest,
-                                                                         .clock = &platform_clock,
-                                                                         .log = s->log});
+                                                                         .clock = s->clock,
+                                                                         .log = s->log,
+                                                                         .every_ms = s->round_ms});
     s->alerts = alerts_create(&(struct alerts_options){.control = s->control,
-                                                       .clock = &platform_clock,
+                                                       .clock = s->clock,
                                                        .log = s->log,
                                                        .webhook_url = settings->alert_webhook_url,
                                                        .secret = settings->alert_secret,
@@ -184,7 +189,7 @@ static bool open_parts(struct service *s, struct error *err)
     if (settings->import_daily)
         s->schedule = schedule_create(&(struct schedule_options){.store = s->control,
                                                                  .with = &settings->integrations,
-                                                                 .clock = &platform_clock,
+                                                                 .clock = s->clock,
                                                                  .log = s->log});
     return true;
 }
@@ -396,12 +401,13 @@ static bool start(struct service *s, struct error *err)
            loop_on_signal(main_loop, SIGHUP, on_reload, s, err) && announce(s, http, grpc, err);
 }
 
-int command_serve(const struct options *o, const struct settings *settings)
+int serve_with_clock(const struct settings *settings, const struct clock *clock, uint32_t round_ms)
 {
-    (void)o;
     struct error err = {0};
     struct service *s = xcalloc(1, sizeof *s);
     s->settings = settings;
+    s->clock = clock;
+    s->round_ms = round_ms;
     s->log = log_create((enum log_level)settings->log_level, settings->log_json);
     int code = EXIT_DONE;
     if (start(s, &err)) {
@@ -417,4 +423,10 @@ int command_serve(const struct options *o, const struct settings *settings)
     close_all(s);
     free(s);
     return code;
+}
+
+int command_serve(const struct options *o, const struct settings *settings)
+{
+    (void)o;
+    return serve_with_clock(settings, &platform_clock, HOUSEKEEPING_MS);
 }

@@ -2,6 +2,7 @@
 #ifndef SERVER_COMMANDS_H
 #define SERVER_COMMANDS_H
 
+#include "base/clock.h"
 #include "server/options.h"
 #include "server/store/control.h"
 #include "server/store/messages.h"
@@ -28,6 +29,9 @@ command command_erase;
 command command_backup;
 command command_audit_list;
 command command_audit_verify;
+
+/* serve, by another clock and with housekeeping every `round_ms`: what command_serve() runs. */
+int serve_with_clock(const struct settings *settings, const struct clock *clock, uint32_t round_ms);
 
 /* Prints `err` and returns the exit code that its kind asks for. */
 int command_fail(const struct error *err);

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-enum { ROUND_S = 60, ROUNDS_A_RETENTION = 60 };
+enum { ROUNDS_A_RETENTION = 60 };
 
 struct housekeeping {
     struct housekeeping_options with;
@@ -34,10 +34,20 @@ static void retain(void *context)
 static void do_round(struct housekeeping *h, unsigned round)
 {
     struct error err = {0};
+    if (!gate_save_used(h->with.gate, &err))
+        log_failure(h->with.log, LOG_WARN_LEVEL, "housekeeping",
+                    "cannot note when tokens were used", &err);
     if (!fleet_sweep(h->with.fleet, &err))
-        log_failure(h->with.log, LOG_ERROR_LEVEL, "housekeeping", "cannot judge the devices", &err);
+        log_failure(h->with.log, LOG_ERROR_LEVEL, "housekeeping", "cannot judge the fleet", &err);
     if (round % ROUNDS_A_RETENTION == 0)
         ingest_run_on_writer(h->with.ingest, retain, h);
+}
+
+static void set_next(const struct housekeeping *h, struct timespec *next)
+{
+    uint64_t ns = (uint64_t)next->tv_nsec + (uint64_t)(h->with.every_ms % 1000) * NS_PER_MS;
+    next->tv_sec += (time_t)(h->with.every_ms / 1000 + ns / NS_PER_S);
+    next->tv_nsec = (long)(ns % NS_PER_S);
 }
 
 static void *work(void *context)
@@ -46,7 +56,7 @@ static void *work(void *context)
     struct timespec next;
     unsigned round = 0;
     clock_gettime(CLOCK_MONOTONIC, &next);
-    next.tv_sec += ROUND_S;
+    set_next(h, &next);
     pthread_mutex_lock(&h->lock);
     while (!h->stopping) {
         if (pthread_cond_timedwait(&h->wake, &h->lock, &next) == 0)
@@ -54,7 +64,7 @@ static void *work(void *context)
         pthread_mutex_unlock(&h->lock);
         do_round(h, round++);
         pthread_mutex_lock(&h->lock);
-        next.tv_sec += ROUND_S;
+        set_next(h, &next);
     }
     pthread_mutex_unlock(&h->lock);
     return NULL;

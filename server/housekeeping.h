@@ -1,9 +1,10 @@
-/* What a running server does by itself: judging the devices every minute, deleting rows past their retention every hour. */
+/* What a running server does by itself: judging everything that should report every minute, deleting rows past their retention every hour. */
 #ifndef SERVER_HOUSEKEEPING_H
 #define SERVER_HOUSEKEEPING_H
 
 #include "base/clock.h"
 #include "core/log/log.h"
+#include "server/auth/gate.h"
 #include "server/fleet/fleet.h"
 #include "server/ingest/ingest.h"
 #include "server/store/messages.h"
@@ -13,12 +14,14 @@ struct housekeeping;
 struct housekeeping_options {
     struct message_store *messages; /* all borrowed */
     struct fleet *fleet;
-    struct ingest *ingest; /* on whose writer thread the work is done */
+    struct ingest *ingest; /* on whose writer thread rows are deleted */
+    struct gate *gate;
     const struct clock *clock;
     struct log *log;
+    uint32_t every_ms; /* a round */
 };
 
-/* Starts a thread; the first round comes a minute after the start. */
+/* Starts a thread; the first round comes `every_ms` after the start. */
 struct housekeeping *housekeeping_create(const struct housekeeping_options *options);
 
 /* Stops it; waits for a round under way. Before the ingest is destroyed. NULL is fine. */

@@ -58,36 +58,91 @@ void alerts_sign(const char *secret, const char *timestamp, struct bytes body,
 /* ---- Who is red ---- */
 
 struct red {
-    char id[FLEET_ID_BYTES], hostname[FLEET_TEXT_BYTES], owner[256], code[48];
-    char reason[FLEET_REASON_BYTES];
+    char id[FLEET_SUBJECT_BYTES]; /* a device's id; of others the subject, "token:12" */
+    char kind[16];
+    char name[256], owner[256]; /* a device's hostname and owner */
+    char code[48], reason[FLEET_REASON_BYTES], action[FLEET_REASON_BYTES];
     uint64_t since_ns;
     bool due; /* for long enough */
 };
 
 struct reds {
     uint64_t due_before_ns;
-    struct red *items;
+    struct red *items; /* by kind and code */
     size_t count, capacity;
+    unsigned devices; /* red or not */
 };
 
-static bool take_red(void *context, const struct fleet_device *d, struct bytes heartbeat)
+static struct red *add_red(struct reds *all, uint64_t since_ns)
 {
-    struct reds *all = context;
-    (void)heartbeat;
-    if (d->state != RED)
-        return true;
     if (all->count == all->capacity) {
         all->capacity = all->capacity ? all->capacity * 2 : 64;
         all->items = xrealloc(all->items, all->capacity * sizeof *all->items);
     }
     struct red *r = &all->items[all->count++];
-    *r =
-        (struct red){.since_ns = d->state_since_ns, .due = d->state_since_ns <= all->due_before_ns};
+    *r = (struct red){.since_ns = since_ns, .due = since_ns <= all->due_before_ns};
+    return r;
+}
+
+static bool take_device(void *context, const struct fleet_device *d, struct bytes heartbeat)
+{
+    struct reds *all = context;
+    (void)heartbeat;
+    all->devices++;
+    if (d->state != RED)
+        return true;
+    struct red *r = add_red(all, d->state_since_ns);
     snprintf(r->id, sizeof r->id, "%s", d->device_id);
-    snprintf(r->hostname, sizeof r->hostname, "%s", d->hostname);
+    snprintf(r->kind, sizeof r->kind, "device");
+    snprintf(r->name, sizeof r->name, "%s", d->hostname);
     snprintf(r->owner, sizeof r->owner, "%s", d->owner);
     snprintf(r->code, sizeof r->code, "%s", d->state_code);
     snprintf(r->reason, sizeof r->reason, "%s", d->state_reason);
+    return true;
+}
+
+/* "token" of "token:12"; of a device's bare id "device". */
+static void take_kind(struct bytes id, char out[16])
+{
+    const uint8_t *colon = id.len ? memchr(id.data, ':', id.len) : NULL;
+    if (colon)
+        snprintf(out, 16, "%.*s", (int)(colon - id.data), (const char *)id.data);
+    else
+        snprintf(out, 16, "device");
+}
+
+static bool take_other(void *context, const struct fleet_health *h)
+{
+    struct reds *all = context;
+    if (h->state != RED)
+        return true;
+    struct red *r = add_red(all, h->since_ns);
+    snprintf(r->id, sizeof r->id, "%s", h->subject);
+    take_kind(bytes_of(h->subject), r->kind);
+    snprintf(r->name, sizeof r->name, "%s", h->name);
+    snprintf(r->code, sizeof r->code, "%s", h->code);
+    snprintf(r->reason, sizeof r->reason, "%s", h->reason);
+    snprintf(r->action, sizeof r->action, "%s", h->action);
+    return true;
+}
+
+static int by_group(const void *first, const void *second)
+{
+    const struct red *a = first, *b = second;
+    int order = strcmp(a->kind, b->kind);
+    if (order == 0)
+        order = strcmp(a->code, b->code);
+    return order ? order : strcmp(a->id, b->id);
+}
+
+static bool find_reds(const struct alerts *a, struct reds *all, struct error *err)
+{
+    const struct control_fleet_kind *fleet = a->with.control->kind->fleet;
+    if (!fleet->device_list(a->with.control, take_device, all, err) ||
+        !fleet->health_list(a->with.control, take_other, all, err))
+        return false;
+    if (all->count > 0)
+        qsort(all->items, all->count, sizeof *all->items, by_group);
     return true;
 }
 
@@ -142,6 +197,86 @@ static void put_text(struct json_writer *w, const char *key, const char *text)
     json_put_string(w, text);
 }
 
+/* Whether this one is told now. */
+static bool fires(const struct red *r, struct bytes known)
+{
+    return r->due && !lists(known, r->id);
+}
+
+/* How many of the group that begins at `first` fire; *next is behind it. */
+static unsigned count_group(const struct reds *all, size_t first, struct bytes known, size_t *next)
+{
+    const struct red *head = &all->items[first];
+    unsigned count = 0;
+    size_t i = first;
+    for (; i < all->count && strcmp(all->items[i].kind, head->kind) == 0 &&
+           strcmp(all->items[i].code, head->code) == 0;
+         i++)
+        count += fires(&all->items[i], known);
+    *next = i;
+    return count;
+}
+
+/* One cause on many machines is one line to read. */
+static void write_groups(struct json_writer *w, const struct reds *all, struct bytes known)
+{
+    json_array_open(w);
+    for (size_t i = 0, next; i < all->count; i = next) {
+        const struct red *head = &all->items[i];
+        unsigned count = count_group(all, i, known, &next);
+        if (count == 0)
+            continue;
+        json_object_open(w);
+        put_text(w, "kind", head->kind);
+        put_text(w, "code", head->code);
+        json_put_key(w, "count");
+        json_put_uint(w, count);
+        if (strcmp(head->kind, "device") == 0) {
+            json_put_key(w, "percentOfDevices");
+            json_put_uint(w, count * 100 / all->devices);
+        }
+        json_object_close(w);
+    }
+    json_array_close(w);
+}
+
+static void write_red(struct json_writer *w, const struct red *r)
+{
+    bool is_device = strcmp(r->kind, "device") == 0;
+    json_object_open(w);
+    put_text(w, "kind", r->kind);
+    put_text(w, is_device ? "device" : "subject", r->id);
+    put_text(w, is_device ? "hostname" : "name", r->name);
+    if (is_device)
+        put_text(w, "owner", r->owner);
+    else
+        put_text(w, "action", r->action);
+    put_text(w, "state", "red");
+    put_text(w, "code", r->code);
+    put_text(w, "reason", r->reason);
+    json_put_key(w, "since");
+    json_put_time(w, r->since_ns);
+    json_object_close(w);
+}
+
+static void write_resolved(struct json_writer *w, const struct reds *all, struct bytes known)
+{
+    json_array_open(w);
+    while (known.len > 0) {
+        struct bytes line = next_line(&known);
+        char kind[16];
+        if (find_red(all, line))
+            continue;
+        take_kind(line, kind);
+        json_object_open(w);
+        put_text(w, "kind", kind);
+        json_put_key(w, strcmp(kind, "device") == 0 ? "device" : "subject");
+        json_put_bytes(w, line);
+        json_object_close(w);
+    }
+    json_array_close(w);
+}
+
 static bool write_webhook(const struct reds *all, struct bytes known, uint64_t now_ns,
                           const char *id, struct buffer *out)
 {
@@ -150,36 +285,16 @@ static bool write_webhook(const struct reds *all, struct bytes known, uint64_t n
     put_text(&w, "id", id);
     json_put_key(&w, "at");
     json_put_time(&w, now_ns);
+    json_put_key(&w, "groups");
+    write_groups(&w, all, known);
     json_put_key(&w, "firing");
     json_array_open(&w);
-    for (size_t i = 0; i < all->count; i++) {
-        const struct red *r = &all->items[i];
-        if (!r->due || lists(known, r->id))
-            continue;
-        json_object_open(&w);
-        put_text(&w, "device", r->id);
-        put_text(&w, "hostname", r->hostname);
-        put_text(&w, "owner", r->owner);
-        put_text(&w, "state", "red");
-        put_text(&w, "code", r->code);
-        put_text(&w, "reason", r->reason);
-        json_put_key(&w, "since");
-        json_put_time(&w, r->since_ns);
-        json_object_close(&w);
-    }
+    for (size_t i = 0; i < all->count; i++)
+        if (fires(&all->items[i], known))
+            write_red(&w, &all->items[i]);
     json_array_close(&w);
     json_put_key(&w, "resolved");
-    json_array_open(&w);
-    while (known.len > 0) {
-        struct bytes line = next_line(&known);
-        if (find_red(all, line))
-            continue;
-        json_object_open(&w);
-        json_put_key(&w, "device");
-        json_put_bytes(&w, line);
-        json_object_close(&w);
-    }
-    json_array_close(&w);
+    write_resolved(&w, all, known);
     json_object_close(&w);
     return json_writer_ok(&w);
 }
@@ -189,13 +304,19 @@ static bool write_slack(const struct reds *all, struct bytes known, unsigned fir
 {
     struct buffer text = {.max_bytes = MIB};
     unsigned listed = 0;
-    bool fits = buffer_append_format(&text, "%u device%s red, %u well again", firing,
-                                     firing == 1 ? "" : "s", resolved);
-    for (size_t i = 0; i < all->count && fits; i++) {
-        const struct red *r = &all->items[i];
-        if (r->due && !lists(known, r->id) && listed++ < LISTED)
-            fits = buffer_append_format(&text, "\n• %s (%s): %s", r->hostname,
-                                        r->owner[0] ? r->owner : "nobody", r->reason);
+    bool fits = buffer_append_format(&text, "%u red, %u well again", firing, resolved);
+    for (size_t i = 0, next; i < all->count && fits; i = next) {
+        unsigned count = count_group(all, i, known, &next);
+        if (count > 1)
+            fits = buffer_append_format(&text, "\n%u × %s, %s", count, all->items[i].kind,
+                                        all->items[i].code);
+        for (; i < next && fits; i++) {
+            const struct red *r = &all->items[i];
+            if (fires(r, known) && listed++ < LISTED)
+                fits = buffer_append_format(&text, "\n• %s %s%s%s%s: %s", r->kind, r->name,
+                                            r->owner[0] ? " (" : "", r->owner,
+                                            r->owner[0] ? ")" : "", r->reason);
+        }
     }
     struct json_writer w = json_writer_make(out);
     json_object_open(&w);
@@ -295,7 +416,7 @@ static bool tell(struct alerts *a, struct receiver *r, const struct reds *all, s
     struct bytes rest = buffer_bytes(&state), known = next_part(&rest);
     if (ok && rest.len == 0) { /* nothing waits */
         ok = compose(a, r, all, known, &fresh) ||
-             error_set(err, FAIL_TOO_LARGE, "too many devices are red for one notice");
+             error_set(err, FAIL_TOO_LARGE, "too much is red for one notice");
         ok = ok &&
              (fresh.len == 0 || store->kind->value_put(store, r->name, buffer_bytes(&fresh), err));
         rest = buffer_bytes(&fresh);
@@ -321,7 +442,7 @@ static void look(struct alerts *a)
     struct error err = {0};
     uint64_t now = clock_wall_ns(a->with.clock), after_ns = a->with.after_s * NS_PER_S;
     struct reds all = {.due_before_ns = now > after_ns ? now - after_ns : 0};
-    bool ok = a->with.control->kind->fleet->device_list(a->with.control, take_red, &all, &err);
+    bool ok = find_reds(a, &all, &err);
     for (size_t i = 0; ok && i < a->receiver_count; i++)
         ok = tell(a, &a->receivers[i], &all, &err);
     if (!ok)

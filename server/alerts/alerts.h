@@ -1,13 +1,14 @@
 /*
- * Tells people when devices stay red, and when they are well again.
+ * Tells people when something stays red, and when it is well again.
  *
- *   control store (devices) ─▶ who is red for long? ─▶ one notice per look and receiver ─▶ POST
+ *   control store (states) ─▶ what is red for long? ─▶ one notice per look and receiver ─▶ POST
  *
  * A notice is stored before it is sent and forgotten after a 2xx, so a restart neither loses one
  * nor makes a new one of it; sent again it has the same id. What cannot be sent is tried
  * again with growing pauses; what changes meanwhile goes into the next notice.
  *
- * The webhook gets {"id","at","firing":[…],"resolved":[…]} with the headers
+ * The webhook gets {"id","at","groups":[…],"firing":[…],"resolved":[…]}, what fires grouped by kind and code,
+ * with the headers
  *   X-Claude-Telemetry-Timestamp: seconds since 1970
  *   X-Claude-Telemetry-Signature: v1=HEX, HMAC-SHA256 of "TIMESTAMP.BODY" under the secret
  * Slack's incoming webhooks get {"text"}.

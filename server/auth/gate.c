@@ -19,13 +19,12 @@ enum {
 struct entry {
     bool taken;
     struct control_token token;
-    uint64_t looked_up_ns; /* monotonic */
-    uint64_t touched_ns;   /* monotonic */
-    uint64_t used_ns;      /* wall; 0: not since it was saved */
-    uint64_t saved_ns;     /* wall */
-    uint64_t data_ns;      /* wall; a device's last telemetry; 0: not since it was saved */
-    double credit;         /* records it may send now; negative is debt */
-    uint64_t credit_ns;    /* monotonic: when credit was right */
+    uint64_t looked_up_ns;       /* monotonic */
+    uint64_t touched_ns;         /* monotonic */
+    struct token_activity fresh; /* wall; since it was saved */
+    uint64_t saved_ns;           /* wall: when that was */
+    double credit;               /* records it may send now; negative is debt */
+    uint64_t credit_ns;          /* monotonic: when credit was right */
 };
 
 struct gate {
@@ -93,6 +92,10 @@ static void count_refusal(struct gate *g, struct bytes credential, const char *s
             row->first_ns = now_ns;
         }
     }
+    if (now_ns - row->last_ns > GATE_STORM_PAUSE_S * NS_PER_S)
+        row->storm_count = 0;
+    if (row->storm_count++ == 0)
+        row->storm_first_ns = now_ns;
     row->count++;
     row->last_ns = now_ns;
     pthread_mutex_unlock(&g->lock);
@@ -191,8 +194,9 @@ static enum gate_outcome admit(struct gate *g, const struct control_token *token
         double wait_s = -e->credit / rate_of(g, token);
         *retry_after_s = wait_s > 3600 ? 3600 : (uint32_t)wait_s + 1;
         outcome = GATE_LIMITED;
+        e->fresh.limited_ns = clock_wall_ns(g->clock);
     } else {
-        e->used_ns = clock_wall_ns(g->clock);
+        e->fresh.used_ns = clock_wall_ns(g->clock);
     }
     pthread_mutex_unlock(&g->lock);
     return outcome;
@@ -229,26 +233,68 @@ void gate_charge(struct gate *g, const struct control_token *token, uint64_t rec
     if (e) {
         work_off(g, e, clock_monotonic_ns(g->clock));
         e->credit -= records > 0 ? (double)records : 1;
-        if (token->device_id != 0)
-            e->data_ns = clock_wall_ns(g->clock);
     }
     pthread_mutex_unlock(&g->lock);
 }
 
+void gate_stored(struct gate *g, const uint8_t sha256[SHA256_BYTES], const struct gate_stored *what)
+{
+    uint64_t now_ns = clock_wall_ns(g->clock);
+    pthread_mutex_lock(&g->lock);
+    struct entry *e = find_entry(g, sha256);
+    if (e) {
+        e->fresh.signal_ns[what->signal] = now_ns;
+        if (what->tokens)
+            e->fresh.tokens_ns = now_ns;
+        if (what->cost)
+            e->fresh.cost_ns = now_ns;
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+void gate_malformed(struct gate *g, const uint8_t sha256[SHA256_BYTES])
+{
+    pthread_mutex_lock(&g->lock);
+    struct entry *e = find_entry(g, sha256);
+    if (e)
+        e->fresh.malformed_ns = clock_wall_ns(g->clock);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static uint64_t newest_data(const struct token_activity *a)
+{
+    uint64_t newest = 0;
+    for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
+        newest = a->signal_ns[i] > newest ? a->signal_ns[i] : newest;
+    return newest;
+}
+
+/* The last time anything happened; 0: nothing since it was saved. */
+static uint64_t newest_of(const struct token_activity *a)
+{
+    uint64_t newest = newest_data(a);
+    newest = a->used_ns > newest ? a->used_ns : newest;
+    newest = a->malformed_ns > newest ? a->malformed_ns : newest;
+    return a->limited_ns > newest ? a->limited_ns : newest;
+}
+
 bool gate_save_used(struct gate *g, struct error *err)
 {
+    uint64_t now_ns = clock_wall_ns(g->clock);
     for (size_t i = 0; i < (size_t)SETS * WAYS; i++) {
         pthread_mutex_lock(&g->lock);
         struct entry *e = &g->entries[i];
-        bool due = e->taken && e->used_ns > 0 && e->used_ns - e->saved_ns >= SAVE_USED_EVERY_NS;
+        bool due =
+            e->taken && newest_of(&e->fresh) > 0 && now_ns - e->saved_ns >= SAVE_USED_EVERY_NS;
         int64_t id = e->token.id;
-        uint64_t used_ns = e->used_ns, data_ns = e->data_ns;
+        struct token_activity activity = e->fresh;
+        uint64_t data_ns = e->token.device_id != 0 ? newest_data(&activity) : 0;
         if (due) {
-            e->saved_ns = used_ns;
-            e->used_ns = e->data_ns = 0;
+            e->saved_ns = now_ns;
+            e->fresh = (struct token_activity){0};
         }
         pthread_mutex_unlock(&g->lock);
-        if (due && !g->control->kind->token_used(g->control, id, used_ns, err))
+        if (due && !g->control->kind->token_used(g->control, id, &activity, err))
             return false;
         if (due && data_ns > 0 &&
             !g->control->kind->fleet->device_data(g->control, id, data_ns, err))

@@ -55,8 +55,19 @@ enum gate_outcome gate_check(struct gate *gate, struct bytes credential, const c
  */
 void gate_charge(struct gate *gate, const struct control_token *token, uint64_t records);
 
-/* Writes "last used" of tokens, and a device's last telemetry, to the control store, each at most
- * once a minute. Blocks on it. */
+/* Notes that the token's records of a signal were stored, and whether usage came with them. */
+struct gate_stored {
+    enum otlp_signal signal;
+    bool tokens, cost;
+};
+void gate_stored(struct gate *gate, const uint8_t sha256[SHA256_BYTES],
+                 const struct gate_stored *what);
+
+/* Notes that the token sent what cannot be kept (400, 413). */
+void gate_malformed(struct gate *gate, const uint8_t sha256[SHA256_BYTES]);
+
+/* Writes what tokens did, and a device's last telemetry, to the control store, each at most once a
+ * minute. Blocks on it. */
 MUST_USE bool gate_save_used(struct gate *gate, struct error *err);
 
 /* Who was turned away since the start. Rows past the table's size are summed in one, "(others)". */
@@ -66,8 +77,10 @@ struct gate_refusal {
     int status; /* 401 or 403 */
     uint64_t count;
     uint64_t first_ns, last_ns;
+    /* Of the storm that lasts or lasted last: refusals less than GATE_STORM_PAUSE_S apart. */
+    uint64_t storm_count, storm_first_ns;
 };
-enum { GATE_MAX_REFUSALS = 256 };
+enum { GATE_MAX_REFUSALS = 256, GATE_STORM_PAUSE_S = 900 };
 /* Copies the table; returns how many of out's GATE_MAX_REFUSALS + 1 entries are filled. */
 size_t gate_refusals(struct gate *gate, struct gate_refusal *out);
 

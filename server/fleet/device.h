@@ -2,6 +2,7 @@
 #ifndef SERVER_FLEET_DEVICE_H
 #define SERVER_FLEET_DEVICE_H
 
+#include "core/json/writer.h"
 #include "server/fleet/document.h"
 #include "server/fleet/fleet.h"
 #include "server/store/fleet.h"
@@ -10,6 +11,7 @@ struct fleet {
     struct fleet_options options;
     const struct control_fleet_kind *store;
     struct throttle *guesses; /* of enrolment secrets, by address */
+    struct watch *watch;
 };
 
 /* Sets the device's state from its facts; a change is stored and logged, the device is not. */
@@ -22,13 +24,15 @@ MUST_USE bool fleet_put_row(struct fleet *fleet, struct route_call *call,
                             const char *natural_id, uint64_t time_ns, enum message_success success,
                             struct bytes body, struct error *err);
 
-struct doctor_summary {
-    char command_id[FLEET_ID_BYTES]; /* "" when nobody asked */
-    uint32_t failed, warned;
-};
-/* Of a report {"command_id","report":{"summary":{"fail","warn"}}}, or of a bare doctor document. */
-MUST_USE bool doctor_summary_read(struct bytes json, struct doctor_summary *out, struct error *err);
+/* What a device is as of now, and its last heartbeat, read (`heartbeat` empty: none came). */
+void fleet_verdict(const struct fleet_device *device, struct bytes heartbeat, uint64_t now_ns,
+                   struct heartbeat_document *document, struct health_verdict *verdict);
 
+/* Answers with what was written to `out`, or with the failure; clears `out`. */
+void fleet_answer(struct route_call *call, struct buffer *out, const struct json_writer *w,
+                  bool good, const struct error *err);
+
+route_handler fleet_list_health, fleet_list_changes;
 route_handler fleet_list_devices;
 route_handler fleet_get_device;
 route_handler fleet_ask_doctor;

@@ -1,16 +1,10 @@
 /* /api/v1/devices: what people ask about the fleet. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cjson/cJSON.h>
-
-#include "core/json/reader.h"
 #include "core/json/writer.h"
 #include "platform/platform.h"
 #include "server/auth/identity.h"
 #include "server/fleet/device.h"
 #include "server/store/audit.h"
+#include <stdio.h>
 
 enum { LIST_BYTES = 64 * 1024 * 1024, MAX_FLIPS = 50 };
 
@@ -20,14 +14,27 @@ static void put_text(struct json_writer *w, const char *key, const char *text)
     json_put_string(w, text[0] ? text : NULL);
 }
 
-/* `document` is the last heartbeat, already read. */
-static void put_device(struct json_writer *w, const struct fleet_device *d,
-                       const struct heartbeat_document *document, uint64_t now_ns)
+/* A device that never reported has no document: its fields stay empty. */
+static void read_last(struct bytes heartbeat, struct heartbeat_document *out)
+{
+    struct error ignored;
+    if (heartbeat.len == 0 || !heartbeat_read(heartbeat, out, &ignored))
+        *out = (struct heartbeat_document){.healthy = true};
+}
+
+void fleet_verdict(const struct fleet_device *device, struct bytes heartbeat, uint64_t now_ns,
+                   struct heartbeat_document *document, struct health_verdict *verdict)
 {
     struct health_device facts;
-    struct health_verdict verdict;
-    heartbeat_to_health(document, d, now_ns, &facts);
-    health_of_device(&facts, now_ns, &verdict);
+    read_last(heartbeat, document);
+    heartbeat_to_health(document, device, now_ns, &facts);
+    health_of_device(&facts, now_ns, verdict);
+}
+
+static void put_device(struct json_writer *w, const struct fleet_device *d,
+                       const struct heartbeat_document *document,
+                       const struct health_verdict *verdict)
+{
     put_text(w, "id", d->device_id);
     put_text(w, "hostname", d->hostname);
     put_text(w, "owner", d->owner);
@@ -35,10 +42,10 @@ static void put_device(struct json_writer *w, const struct fleet_device *d,
     put_text(w, "osVersion", d->os_version);
     put_text(w, "arch", d->arch);
     put_text(w, "agentVersion", d->agent_version);
-    put_text(w, "state", health_state_name(verdict.state));
-    put_text(w, "stateCode", verdict.code);
-    put_text(w, "reason", verdict.reason);
-    put_text(w, "action", verdict.action);
+    put_text(w, "state", health_state_name(verdict->state));
+    put_text(w, "stateCode", verdict->code);
+    put_text(w, "reason", verdict->reason);
+    put_text(w, "action", verdict->action);
     json_put_key(w, "stateSince");
     json_put_time(w, d->state_since_ns);
     json_put_key(w, "enrolledAt");
@@ -46,21 +53,14 @@ static void put_device(struct json_writer *w, const struct fleet_device *d,
     json_put_key(w, "lastSeenAt");
     json_put_time(w, d->last_seen_ns);
     json_put_key(w, "lastDataAt");
-    json_put_time(w, facts.in_use_ns);
+    json_put_time(w, document->last_event_ns > d->last_data_ns ? document->last_event_ns
+                                                               : d->last_data_ns);
     json_put_key(w, "backlogRecords");
     json_put_uint(w, document->backlog_records);
     json_put_key(w, "evictedTotal");
     json_put_uint(w, d->evicted_total);
     json_put_key(w, "clockSkewSeconds");
     json_put_int(w, d->clock_skew_s);
-}
-
-/* A device that never reported has no document: its fields stay empty. */
-static void read_last(struct bytes heartbeat, struct heartbeat_document *out)
-{
-    struct error ignored;
-    if (heartbeat.len == 0 || !heartbeat_read(heartbeat, out, &ignored))
-        *out = (struct heartbeat_document){.healthy = true};
 }
 
 struct list {
@@ -75,22 +75,19 @@ static bool put_listed(void *context, const struct fleet_device *device, struct 
 {
     struct list *l = context;
     struct heartbeat_document document;
-    struct health_device facts;
     struct health_verdict verdict;
-    read_last(heartbeat, &document);
-    heartbeat_to_health(&document, device, l->now_ns, &facts);
-    health_of_device(&facts, l->now_ns, &verdict);
+    fleet_verdict(device, heartbeat, l->now_ns, &document, &verdict);
     l->counts[verdict.state]++;
     if (l->only.len > 0 && !bytes_equal_text(l->only, health_state_name(verdict.state)))
         return true;
     json_object_open(&l->w);
-    put_device(&l->w, device, &document, l->now_ns);
+    put_device(&l->w, device, &document, &verdict);
     json_object_close(&l->w);
     return json_writer_ok(&l->w);
 }
 
-static void answer(struct route_call *call, struct buffer *out, const struct json_writer *w,
-                   bool good, const struct error *err)
+void fleet_answer(struct route_call *call, struct buffer *out, const struct json_writer *w,
+                  bool good, const struct error *err)
 {
     if (good && json_writer_ok(w))
         answer_json(call->exchange, buffer_bytes(out));
@@ -124,7 +121,7 @@ void fleet_list_devices(void *context, struct route_call *call)
     }
     json_object_close(&l.w);
     json_object_close(&l.w);
-    answer(call, &out, &l.w, good, &err);
+    fleet_answer(call, &out, &l.w, good, &err);
 }
 
 /* ---- One device ---- */
@@ -187,15 +184,17 @@ void fleet_get_device(void *context, struct route_call *call)
     struct error err = {0};
     struct one one;
     struct heartbeat_document document;
+    struct health_verdict verdict;
     struct buffer out = {.max_bytes = LIST_BYTES};
     struct json_writer w = json_writer_make(&out);
     bool good = find(f, call, &one, &err);
     if (good) {
         char subject[FLEET_TEXT_BYTES];
         snprintf(subject, sizeof subject, "device:%.100s", one.device.device_id);
-        read_last(buffer_bytes(&one.heartbeat), &document);
+        fleet_verdict(&one.device, buffer_bytes(&one.heartbeat), clock_wall_ns(f->options.clock),
+                      &document, &verdict);
         json_object_open(&w);
-        put_device(&w, &one.device, &document, clock_wall_ns(f->options.clock));
+        put_device(&w, &one.device, &document, &verdict);
         json_put_key(&w, "heartbeat");
         if (one.heartbeat.len > 0)
             json_put_raw(&w, buffer_bytes(&one.heartbeat));
@@ -210,7 +209,7 @@ void fleet_get_device(void *context, struct route_call *call)
         json_object_close(&w);
     }
     buffer_clear(&one.heartbeat);
-    answer(call, &out, &w, good, &err);
+    fleet_answer(call, &out, &w, good, &err);
 }
 
 /* ---- Remote doctor ---- */
@@ -247,36 +246,5 @@ void fleet_ask_doctor(void *context, struct route_call *call)
     json_put_key(&w, "commandId");
     json_put_string(&w, command.id);
     json_object_close(&w);
-    answer(call, &out, &w, good, &err);
-}
-
-bool doctor_summary_read(struct bytes json, struct doctor_summary *out, struct error *err)
-{
-    memset(out, 0, sizeof *out);
-    struct json_reader r = json_reader_make(json);
-    enum json_token token = json_next(&r);
-    bool is_object = token == JSON_OBJECT_OPEN;
-    while (token != JSON_END && token != JSON_ERROR)
-        token = json_next(&r);
-    if (token == JSON_ERROR)
-        return json_fail(&r, err) || error_wrap(err, "the doctor's report");
-    cJSON *document = is_object ? cJSON_ParseWithLength((const char *)json.data, json.len) : NULL;
-    if (!document)
-        return error_set(err, FAIL_INVALID, "the doctor's report must be a JSON object");
-    const cJSON *id = cJSON_GetObjectItemCaseSensitive(document, "command_id");
-    const cJSON *report = cJSON_GetObjectItemCaseSensitive(document, "report");
-    const cJSON *summary =
-        cJSON_GetObjectItemCaseSensitive(cJSON_IsObject(report) ? report : document, "summary");
-    const cJSON *failed =
-        cJSON_IsObject(summary) ? cJSON_GetObjectItemCaseSensitive(summary, "fail") : NULL;
-    const cJSON *warned =
-        cJSON_IsObject(summary) ? cJSON_GetObjectItemCaseSensitive(summary, "warn") : NULL;
-    if (cJSON_IsString(id))
-        snprintf(out->command_id, sizeof out->command_id, "%s", id->valuestring);
-    if (cJSON_IsNumber(failed) && failed->valuedouble > 0)
-        out->failed = (uint32_t)failed->valueint;
-    if (cJSON_IsNumber(warned) && warned->valuedouble > 0)
-        out->warned = (uint32_t)warned->valueint;
-    cJSON_Delete(document);
-    return true;
+    fleet_answer(call, &out, &w, good, &err);
 }

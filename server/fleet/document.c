@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "core/json/reader.h"
+#include "server/fleet/claude_version.h"
 #include "server/query/instant.h"
 
 /* NULL when the text is no strict JSON object, with the place of the fault. */
@@ -137,15 +138,6 @@ static void take_destinations(const cJSON *document, struct heartbeat_document *
     }
 }
 
-bool claude_version_is_bad(const char *version)
-{
-    static const char *const bad[] = {"2.0.64", "2.0.65", "2.0.66", "2.0.67", "2.1.98"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (strcmp(version, bad[i]) == 0)
-            return true;
-    return false;
-}
-
 static void take_claude(const cJSON *document, struct heartbeat_document *out)
 {
     const cJSON *install, *installs = member(document, "claude");
@@ -156,7 +148,7 @@ static void take_claude(const cJSON *document, struct heartbeat_document *out)
         if (last_ns > out->last_event_ns)
             out->last_event_ns = last_ns;
         if (take_text(install, "version", version, sizeof version) &&
-            claude_version_is_bad(version))
+            claude_version_fault(bytes_of(version)).len > 0)
             memcpy(out->bad_version, version, sizeof version);
     }
 }
@@ -182,6 +174,7 @@ bool heartbeat_read(struct bytes json, struct heartbeat_document *out, struct er
     take_text(health, "last_error", out->last_error, sizeof out->last_error);
     take_text(config, "status", config_status, sizeof config_status);
     out->config_failed = strcmp(config_status, "failed") == 0;
+    take_text(document, "offline_reason", out->offline_reason, sizeof out->offline_reason);
     take_text(config, "error_message", out->config_error, sizeof out->config_error);
     out->drift_repairs_total = take_count(config, "drift_repairs_total");
     out->backlog_records = take_count(spool, "records");
@@ -202,15 +195,32 @@ bool heartbeat_read(struct bytes json, struct heartbeat_document *out, struct er
     return true;
 }
 
+bool doctor_summary_read(struct bytes json, struct doctor_summary *out, struct error *err)
+{
+    memset(out, 0, sizeof *out);
+    cJSON *document = parse(json, "doctor's report", err);
+    if (!document)
+        return false;
+    const cJSON *report = member(document, "report");
+    const cJSON *summary = member(cJSON_IsObject(report) ? report : document, "summary");
+    take_text(document, "command_id", out->command_id, sizeof out->command_id);
+    out->failed = (uint32_t)take_count(summary, "fail");
+    out->warned = (uint32_t)take_count(summary, "warn");
+    cJSON_Delete(document);
+    return true;
+}
+
 void heartbeat_to_health(const struct heartbeat_document *h, const struct fleet_device *device,
                          uint64_t now_ns, struct health_device *out)
 {
-    static const uint64_t day_ns = 86400 * NS_PER_S;
+    static const uint64_t day_ns = 86400 * NS_PER_S, hour_ns = 3600 * NS_PER_S;
     bool metrics_fresh = h->metrics_last_ns > 0 && now_ns < h->metrics_last_ns + day_ns;
     bool logs_fresh = h->logs_last_ns > 0 && now_ns < h->logs_last_ns + day_ns;
     *out = (struct health_device){
         .last_seen_ns = device->last_seen_ns,
         .last_data_ns = device->last_data_ns,
+        .enrolled_ns = device->enrolled_ns,
+        .last_event_ns = h->last_event_ns,
         .in_use_ns =
             h->last_event_ns > device->last_data_ns ? h->last_event_ns : device->last_data_ns,
         .interval_s = device->interval_s,
@@ -221,7 +231,11 @@ void heartbeat_to_health(const struct heartbeat_document *h, const struct fleet_
         .failed_destination_state = h->failed_destination_state,
         .backlog_records = h->backlog_records,
         .oldest_backlog_s = h->oldest_backlog_s,
-        .evicted_delta = device->evicted_delta,
+        .backlog_growing_s = device->backlog_growing_ns && now_ns > device->backlog_growing_ns
+                                 ? (now_ns - device->backlog_growing_ns) / NS_PER_S
+                                 : 0,
+        .evicted_delta =
+            device->evicted_ns && now_ns < device->evicted_ns + hour_ns ? device->evicted_delta : 0,
         .disk_free_bytes = h->disk_free_bytes,
         .clock_skew_s = device->clock_skew_s,
         .config_failed = h->config_failed,

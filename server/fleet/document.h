@@ -37,17 +37,22 @@ struct heartbeat_document {
     char config_error[160];
     uint64_t last_event_ns;                 /* newest sign that Claude Code is in use */
     uint64_t logs_last_ns, metrics_last_ns; /* last received */
-    char bad_version[64]; /* an installed Claude Code known to lose telemetry; "" none */
+    char bad_version[64];     /* an installed Claude Code known to lose telemetry; "" none */
+    char offline_reason[160]; /* why nothing came for a while; "" when it does not say */
     uint32_t doctor_failed;
 };
 MUST_USE bool heartbeat_read(struct bytes json, struct heartbeat_document *out, struct error *err);
+
+struct doctor_summary {
+    char command_id[FLEET_ID_BYTES]; /* "" when nobody asked */
+    uint32_t failed, warned;
+};
+/* Of a report {"command_id","report":{"summary":{"fail","warn"}}}, or of a bare doctor document. */
+MUST_USE bool doctor_summary_read(struct bytes json, struct doctor_summary *out, struct error *err);
 
 /* What health_of_device() is asked; `out` borrows from both. */
 void heartbeat_to_health(const struct heartbeat_document *heartbeat,
                          const struct fleet_device *device, uint64_t now_ns,
                          struct health_device *out);
-
-/* Does a version of Claude Code lose telemetry whatever the settings? Reported in the vendor's tracker. */
-bool claude_version_is_bad(const char *version);
 
 #endif

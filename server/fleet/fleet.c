@@ -11,6 +11,7 @@
 #include "server/auth/token.h"
 #include "server/fleet/device.h"
 #include "server/fleet/document.h"
+#include "server/fleet/watch.h"
 #include "server/message/mapping.h"
 
 enum {
@@ -30,6 +31,7 @@ struct fleet *fleet_create(const struct fleet_options *options)
         f->options.heartbeat_interval_s = DEFAULT_INTERVAL_S;
     f->store = options->control->kind->fleet;
     f->guesses = throttle_create(GUESS_NAMES, GUESS_WINDOW_S * NS_PER_S);
+    f->watch = watch_create(&f->options);
     return f;
 }
 
@@ -37,6 +39,7 @@ void fleet_destroy(struct fleet *f)
 {
     if (!f)
         return;
+    watch_destroy(f->watch);
     throttle_destroy(f->guesses);
     free(f);
 }
@@ -335,6 +338,9 @@ bool fleet_judge(struct fleet *f, struct fleet_device *device,
     snprintf(flip.to, sizeof flip.to, "%s", health_state_name(verdict.state));
     snprintf(flip.code, sizeof flip.code, "%s", verdict.code);
     snprintf(flip.reason, sizeof flip.reason, "%s", verdict.reason);
+    if (verdict.state == HEALTH_GREEN && heartbeat->offline_reason[0])
+        snprintf(flip.reason, sizeof flip.reason, "back; it was away: %s",
+                 heartbeat->offline_reason);
 
     device->state = (int)verdict.state;
     if (changed)
@@ -355,6 +361,31 @@ static uint64_t since(uint64_t now, uint64_t before)
     return now > before ? now - before : 0; /* a count that fell back: the agent was reinstalled */
 }
 
+/* What matters of counts is how they change: a first heartbeat only sets the marks. */
+static void take_counts(const struct heartbeat_document *h, struct fleet_device *device,
+                        uint64_t now, bool first)
+{
+    static const uint64_t hour_ns = 3600 * NS_PER_S;
+    uint64_t evicted = first ? 0 : since(h->evicted_total, device->evicted_total);
+    if (evicted > 0) {
+        bool goes_on = device->evicted_ns > 0 && now < device->evicted_ns + hour_ns;
+        device->evicted_delta = (goes_on ? device->evicted_delta : 0) + evicted;
+        device->evicted_ns = now;
+    }
+    if (first || now >= device->drift_hour_ns + hour_ns) {
+        device->drift_hour_ns = now;
+        device->drift_hour_total = first ? h->drift_repairs_total : device->drift_repairs_total;
+    }
+    device->drift_repairs_delta = since(h->drift_repairs_total, device->drift_hour_total);
+    if (h->backlog_records > device->backlog_records && !device->backlog_growing_ns)
+        device->backlog_growing_ns = now;
+    else if (h->backlog_records < device->backlog_records || h->backlog_records == 0)
+        device->backlog_growing_ns = 0;
+    device->backlog_records = h->backlog_records;
+    device->evicted_total = h->evicted_total;
+    device->drift_repairs_total = h->drift_repairs_total;
+}
+
 static void take_heartbeat(const struct fleet *f, const struct heartbeat_document *h,
                            struct fleet_device *device)
 {
@@ -364,11 +395,7 @@ static void take_heartbeat(const struct fleet *f, const struct heartbeat_documen
     device->interval_s = f->options.heartbeat_interval_s;
     device->disconnected = h->goodbye;
     device->sequence_num = h->sequence_num;
-    device->evicted_delta = first ? 0 : since(h->evicted_total, device->evicted_total);
-    device->drift_repairs_delta =
-        first ? 0 : since(h->drift_repairs_total, device->drift_repairs_total);
-    device->evicted_total = h->evicted_total;
-    device->drift_repairs_total = h->drift_repairs_total;
+    take_counts(h, device, now, first);
     device->clock_skew_s =
         h->sent_ns ? (int64_t)(h->sent_ns / NS_PER_S) - (int64_t)(now / NS_PER_S) : 0;
     if (h->agent_version[0])
@@ -510,7 +537,7 @@ static bool collect_silent(void *context, const struct fleet_device *device, str
     return true;
 }
 
-bool fleet_sweep(struct fleet *f, struct error *err)
+static bool sweep_devices(struct fleet *f, struct error *err)
 {
     struct sweep s = {.fleet = f};
     struct error ignored;
@@ -532,12 +559,19 @@ bool fleet_sweep(struct fleet *f, struct error *err)
     return ok;
 }
 
+bool fleet_sweep(struct fleet *f, struct error *err)
+{
+    return sweep_devices(f, err) && watch_sweep(f->watch, err);
+}
+
 static const struct route routes[] = {
     {"POST", "/api/v1/enroll", ACCESS_PUBLIC, ROUTE_OWN_CSRF, enroll, ENROLL_BODY_BYTES},
     {"POST", "/api/v1/heartbeat", ACCESS_PUBLIC, ROUTE_OWN_CSRF, heartbeat,
      FLEET_MAX_DOCUMENT_BYTES},
     {"POST", "/api/v1/doctor-reports", ACCESS_PUBLIC, ROUTE_OWN_CSRF, doctor_report,
      FLEET_MAX_DOCUMENT_BYTES},
+    {"GET", "/api/v1/health", ACCESS_ANALYST, 0, fleet_list_health, 0},
+    {"GET", "/api/v1/health/changes", ACCESS_ANALYST, 0, fleet_list_changes, 0},
     {"GET", "/api/v1/devices", ACCESS_ANALYST, 0, fleet_list_devices, 0},
     {"GET", "/api/v1/devices/{id}", ACCESS_ANALYST, 0, fleet_get_device, 0},
     {"POST", "/api/v1/devices/{id}/doctor", ACCESS_ADMIN, 0, fleet_ask_doctor, 1024},

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "core/log/log.h"
 #include "server/auth/gate.h"
+#include "server/importers/integrations.h"
 #include "server/ingest/ingest.h"
 #include "server/router/router.h"
 #include "server/store/control.h"
@@ -24,7 +25,8 @@ struct fleet_options {
     struct control_store *control; /* all borrowed */
     struct message_store *messages;
     struct ingest *ingest; /* rows are stored on its writer thread */
-    struct gate *gate;     /* device tokens are checked by it */
+    struct gate *gate;     /* device tokens are checked by it; its refusals are judged */
+    const struct integrations *integrations;
     const struct clock *clock;
     struct log *log;
     uint32_t heartbeat_interval_s; /* told to devices; default 60 when 0 */
@@ -35,7 +37,8 @@ void fleet_destroy(struct fleet *fleet); /* NULL is fine */
 
 struct route_table fleet_routes(struct fleet *fleet);
 
-/* Judges every device anew and notes who changed. Call about once a minute, from any one thread. */
+/* Judges everything that should report anew and notes what changed. Call about once a minute, from any
+ * one thread. */
 MUST_USE bool fleet_sweep(struct fleet *fleet, struct error *err);
 
 #endif

@@ -18,7 +18,11 @@ enum {
     SKEW_S = 120,
     IN_USE_S = 30 * 60, /* how fresh a sign of use must be to make silence a fault */
     LOW_DISK_MIB = 512,
-    DRIFT_FIGHT = 6, /* repairs an hour that mean someone else keeps writing */
+    DRIFT_FIGHT = 6,     /* repairs an hour that mean someone else keeps writing */
+    NO_DATA_S = 30 * 60, /* in use and connected, and still nothing has come */
+    GROWING_S = 15 * 60,
+    UNUSED_S = 7 * 86400, /* a token that nobody has taken up */
+    FRESH_S = 86400,      /* what came within is still coming */
 };
 
 const char *health_state_name(enum health_state state)
@@ -144,6 +148,30 @@ static bool decide_broken(const struct health_device *d, struct health_verdict *
     return true;
 }
 
+/* It reports, Claude Code runs there, nothing waits, and still no telemetry is here. */
+static bool decide_no_data(const struct health_device *d, uint64_t now_ns,
+                           struct health_verdict *out)
+{
+    char event[32], data[32];
+    bool in_use = d->last_event_ns > 0 && age_s(d->last_event_ns, now_ns) < IN_USE_S;
+    bool behind = d->last_event_ns > d->last_data_ns + NO_DATA_S * NS_PER_S;
+    if (!in_use || !behind || d->backlog_records > 0 || age_s(d->enrolled_ns, now_ns) < NO_DATA_S)
+        return false;
+    span_text(age_s(d->last_event_ns, now_ns), event);
+    if (d->last_data_ns == 0)
+        decide(out, HEALTH_YELLOW, "no_data_yet",
+               "if its telemetry should come here, add this server to the agent's destinations",
+               "Claude Code spoke to the relay %s ago, but no telemetry of this machine has ever "
+               "come here",
+               event);
+    else
+        decide(out, HEALTH_RED, "in_use_no_data",
+               "on the machine: claude-telemetry-doctor --only delivery.end_to_end",
+               "Claude Code spoke to the relay %s ago, but nothing has come here for %s", event,
+               span_text(age_s(d->last_data_ns, now_ns), data));
+    return true;
+}
+
 static bool decide_degraded(const struct health_device *d, struct health_verdict *out)
 {
     char text[32];
@@ -156,6 +184,11 @@ static bool decide_degraded(const struct health_device *d, struct health_verdict
         decide(out, HEALTH_YELLOW, "settings_conflict",
                "find what else writes Claude Code's managed settings and let one of the two do it",
                "settings were repaired %" PRIu64 " times within an hour", d->drift_repairs_delta);
+    else if (d->backlog_records > 0 && d->backlog_growing_s >= GROWING_S)
+        decide(out, HEALTH_YELLOW, "backlog_growing",
+               "see which destination is slow or refuses: claude-telemetry-agent status",
+               "%" PRIu64 " records wait, and more with every heartbeat for %s", d->backlog_records,
+               span_text(d->backlog_growing_s, text));
     else if (d->backlog_records > 0 && d->oldest_backlog_s > OLD_BACKLOG_S)
         decide(out, HEALTH_YELLOW, "backlog", "nothing yet: the relay retries",
                "%" PRIu64 " records wait, the oldest for %s", d->backlog_records,
@@ -190,10 +223,160 @@ void health_of_device(const struct health_device *device, uint64_t now_ns,
 {
     memset(out, 0, sizeof *out); /* green, nothing to say */
     if (decide_absent(device, now_ns, out) || decide_broken(device, out) ||
-        decide_silent(device, now_ns, out) || decide_degraded(device, out))
+        decide_silent(device, now_ns, out) || decide_no_data(device, now_ns, out) ||
+        decide_degraded(device, out))
         return;
     snprintf(out->code, sizeof out->code, "ok");
 }
+
+/* ---- Tokens and credentials ---- */
+
+/* "10.0.0.1", "10.0.0.1 and 3 other addresses" */
+static const char *places_text(const struct health_storm *storm, char out[96])
+{
+    if (storm->sources <= 1)
+        snprintf(out, 96, "%s", storm->source);
+    else
+        snprintf(out, 96, "%s and %u other address%s", storm->source, storm->sources - 1,
+                 storm->sources == 2 ? "" : "es");
+    return out;
+}
+
+static bool is_fresh(uint64_t then_ns, uint64_t now_ns)
+{
+    return then_ns > 0 && age_s(then_ns, now_ns) < FRESH_S;
+}
+
+/* Out of use, whether on purpose or not: not alerting. */
+static bool decide_unused(const struct health_token *t, uint64_t data_ns, uint64_t now_ns,
+                          struct health_verdict *out)
+{
+    char text[32];
+    uint64_t used_ns = t->used_ns > data_ns ? t->used_ns : data_ns;
+    uint64_t silent = age_s(used_ns, now_ns);
+    if (t->revoked_ns)
+        decide(out, HEALTH_GREY, "revoked", "nothing", "revoked %s ago",
+               span_text(age_s(t->revoked_ns, now_ns), text));
+    else if (used_ns == 0 && age_s(t->created_ns, now_ns) > UNUSED_S)
+        decide(out, HEALTH_GREY, "never_seen",
+               "put it where it belongs, or claude-telemetry-server token revoke it",
+               "created %s ago and never used", span_text(age_s(t->created_ns, now_ns), text));
+    else if (used_ns == 0)
+        decide(out, HEALTH_GREY, "never_seen", "nothing yet", "not used yet");
+    else if (silent > MISSING_S)
+        decide(out, HEALTH_GREY, "stale",
+               "claude-telemetry-server token revoke it, unless it is still needed",
+               "not used for %s", span_text(silent, text));
+    else if (silent > INACTIVE_S)
+        decide(out, HEALTH_GREY, "inactive", "nothing, if nobody uses it at present",
+               "not used for %s", span_text(silent, text));
+    else
+        return false;
+    return true;
+}
+
+static bool decide_incomplete(const struct health_token *t, uint64_t data_ns, uint64_t now_ns,
+                              struct health_verdict *out)
+{
+    char text[32];
+    if (is_fresh(t->limited_ns, now_ns) && age_s(t->limited_ns, now_ns) < GROWING_S)
+        decide(out, HEALTH_YELLOW, "rate_limited",
+               "make another token with a higher --rate, or one per machine",
+               "requests are refused with 429: it sends more than its rate allows");
+    else if (t->malformed_ns > data_ns && is_fresh(t->malformed_ns, now_ns))
+        decide(out, HEALTH_YELLOW, "malformed",
+               "see what the sender is told: it is not OTLP, or it is cut off on the way",
+               "what it sends cannot be read and is refused with 400; nothing was stored %s%s",
+               data_ns ? "for " : "yet", data_ns ? span_text(age_s(data_ns, now_ns), text) : "");
+    else if (is_fresh(t->metrics_ns, now_ns) && !is_fresh(t->logs_ns, now_ns))
+        decide(out, HEALTH_YELLOW, "logs_missing",
+               "on a machine that uses it: claude-telemetry-doctor --only "
+               "env.exporters,settings.precedence",
+               "metrics arrive, log events do not: requests, tools and prompts are missing");
+    else if (is_fresh(t->tokens_ns, now_ns) && !is_fresh(t->cost_ns, now_ns))
+        decide(out, HEALTH_YELLOW, "cost_missing",
+               "see which model it is; telemetry without a cost needs a row in the price table",
+               "token counts arrive, but no cost, reported or computed");
+    else
+        return false;
+    return true;
+}
+
+void health_of_token(const struct health_token *t, uint64_t now_ns, struct health_verdict *out)
+{
+    char since[32], places[96];
+    uint64_t data_ns = t->logs_ns > t->metrics_ns ? t->logs_ns : t->metrics_ns;
+    data_ns = t->traces_ns > data_ns ? t->traces_ns : data_ns;
+    memset(out, 0, sizeof *out);
+    if (t->storm)
+        decide(out, HEALTH_RED, "revoked_in_use",
+               "give that machine a valid token: what it sends is refused",
+               "revoked, and still sent from %s: %" PRIu64 " refusals with 403 in %s",
+               places_text(t->storm, places), t->storm->count,
+               span_text(age_s(t->storm->first_ns, now_ns), since));
+    else if (!decide_unused(t, data_ns, now_ns, out) && !decide_incomplete(t, data_ns, now_ns, out))
+        snprintf(out->code, sizeof out->code, "ok");
+}
+
+void health_of_credential(const char *prefix, const struct health_storm *storm, uint64_t now_ns,
+                          struct health_verdict *out)
+{
+    char since[32], places[96];
+    memset(out, 0, sizeof *out);
+    places_text(storm, places);
+    span_text(age_s(storm->first_ns, now_ns), since);
+    if (prefix[0])
+        decide(out, HEALTH_RED, "unknown_token",
+               "put a token of this server there: what it sends is refused",
+               "'%s' is no token of this server, and %s keeps sending it: %" PRIu64
+               " refusals with 401 in %s",
+               prefix, places, storm->count, since);
+    else
+        decide(out, HEALTH_RED, "no_token",
+               "put a token of this server there: what it sends is refused",
+               "%s keeps sending without a token: %" PRIu64 " refusals with 401 in %s", places,
+               storm->count, since);
+}
+
+/* ---- Persons ---- */
+
+void health_of_person(const struct health_person *p, uint64_t now_ns, struct health_verdict *out)
+{
+    char text[32];
+    uint64_t silent = age_s(p->last_data_ns, now_ns);
+    memset(out, 0, sizeof *out);
+    if (given(p->api_day) && p->last_data_ns < p->api_day_ns && p->last_data_ns > 0)
+        decide(out, HEALTH_RED, "usage_not_seen",
+               "on the person's machine: claude-telemetry-doctor",
+               "the API reports usage on %s, but no telemetry has come for %s", p->api_day,
+               span_text(silent, text));
+    else if (given(p->api_day) && p->last_data_ns == 0)
+        decide(out, HEALTH_RED, "usage_not_seen",
+               "install the agent on the person's machine, or run claude-telemetry-doctor there",
+               "the API reports usage on %s, but no telemetry has ever come", p->api_day);
+    else if (p->last_data_ns == 0)
+        decide(out, HEALTH_GREY, "never_seen", "nothing, if they do not use Claude Code",
+               "no telemetry has ever come");
+    else if (silent > MISSING_S)
+        decide(out, HEALTH_GREY, "missing", "nothing, if they have left", "no telemetry for %s",
+               span_text(silent, text));
+    else if (silent > INACTIVE_S)
+        decide(out, HEALTH_GREY, "inactive", "nothing, if they do not use Claude Code at present",
+               "no telemetry for %s", span_text(silent, text));
+    else if (p->recent_metrics > 0 && p->recent_rows == 0)
+        decide(out, HEALTH_YELLOW, "logs_missing",
+               "on the person's machine: claude-telemetry-doctor --only "
+               "env.exporters,settings.precedence",
+               "metrics arrive, log events do not: requests, tools and prompts are missing");
+    else if (p->recent_tokens > 0 && p->recent_cost == 0)
+        decide(out, HEALTH_YELLOW, "cost_missing",
+               "see which model it is; telemetry without a cost needs a row in the price table",
+               "token counts arrive, but no cost, reported or computed");
+    else
+        snprintf(out->code, sizeof out->code, "ok");
+}
+
+/* ---- What has a rhythm ---- */
 
 void health_of_source(const struct health_source *source, uint64_t now_ns,
                       struct health_verdict *out)
@@ -202,9 +385,10 @@ void health_of_source(const struct health_source *source, uint64_t now_ns,
     memset(out, 0, sizeof *out);
     uint64_t silent = age_s(source->last_data_ns, now_ns);
     if (source->disabled)
-        decide(out, HEALTH_GREY, "disabled", "", "%s is switched off", source->what);
+        decide(out, HEALTH_GREY, "disabled", "nothing", "%s is switched off", source->what);
     else if (source->last_seen_ns == 0)
-        decide(out, HEALTH_GREY, "never_seen", "", "%s has never been used", source->what);
+        decide(out, HEALTH_GREY, "never_seen", "nothing yet: wait for its first run",
+               "%s has never been used", source->what);
     else if (given(source->error))
         decide(out, source->rejected ? HEALTH_RED : HEALTH_YELLOW,
                source->rejected ? "credential_rejected" : "failing",

@@ -28,16 +28,19 @@ struct health_verdict {
 struct health_device {
     uint64_t last_seen_ns; /* heartbeat received */
     uint64_t last_data_ns; /* telemetry of this device stored */
-    uint64_t in_use_ns;  /* newest sign that Claude Code runs there: an event, or an API's report of
+    uint64_t in_use_ns; /* newest sign that Claude Code runs there: an event, or an API's report of
                             its person */
-    uint32_t interval_s; /* heartbeat interval in force */
-    bool disconnected;   /* the last heartbeat was a goodbye */
-    bool healthy;        /* the agent's own word */
+    uint64_t last_event_ns; /* when Claude Code last spoke to the relay, as the heartbeat says */
+    uint64_t enrolled_ns;
+    uint32_t interval_s;            /* heartbeat interval in force */
+    bool disconnected;              /* the last heartbeat was a goodbye */
+    bool healthy;                   /* the agent's own word */
     const char *last_error;         /* borrowed; "" or NULL: none */
     const char *failed_destination; /* state auth_failed or blocked; NULL: none */
     const char *failed_destination_state;
     uint64_t backlog_records, oldest_backlog_s;
-    uint64_t evicted_delta; /* evicted since the heartbeat before */
+    uint64_t backlog_growing_s; /* how long it has only grown; 0: it has not */
+    uint64_t evicted_delta;     /* given up within the last hour */
     uint64_t disk_free_bytes;
     int64_t clock_skew_s; /* the device's clock minus ours */
     bool config_failed;   /* config.status is failed */
@@ -51,7 +54,43 @@ struct health_device {
 void health_of_device(const struct health_device *device, uint64_t now_ns,
                       struct health_verdict *out);
 
-/* Something with an expected rhythm: a token, a person, an importer, an integration. */
+/* A token that is no device's. */
+struct health_token {
+    const char *prefix;
+    uint64_t created_ns, revoked_ns;
+    uint64_t used_ns;                                            /* let in */
+    uint64_t limited_ns;                                         /* refused for its rate */
+    uint64_t malformed_ns;                                       /* sent what cannot be kept */
+    uint64_t logs_ns, metrics_ns, traces_ns, tokens_ns, cost_ns; /* stored */
+    const struct health_storm *storm;                            /* NULL: none is on */
+};
+
+/* Refusals of one credential, from one or more places, one after the other. */
+struct health_storm {
+    uint64_t count, first_ns;
+    char source[48]; /* whence the most come */
+    unsigned sources;
+};
+
+void health_of_token(const struct health_token *token, uint64_t now_ns, struct health_verdict *out);
+
+/* A credential that is none of ours and keeps being sent; `prefix` "" when there was none. */
+void health_of_credential(const char *prefix, const struct health_storm *storm, uint64_t now_ns,
+                          struct health_verdict *out);
+
+/* Whoever sent telemetry, owns a device or a token, or is named by an API. */
+struct health_person {
+    uint64_t last_data_ns;                /* 0: nothing ever came */
+    uint64_t recent_rows, recent_metrics; /* of the last days */
+    uint64_t recent_tokens, recent_cost;
+    const char *api_day; /* newest whole UTC day on which an API saw usage; "" when none did */
+    uint64_t api_day_ns; /* its start */
+};
+
+void health_of_person(const struct health_person *person, uint64_t now_ns,
+                      struct health_verdict *out);
+
+/* Something with an expected rhythm: an importer, an integration. */
 struct health_source {
     const char *what;          /* "token ct_ab12…", "importer admin_api" */
     uint64_t last_seen_ns;     /* any attempt, successful or not */

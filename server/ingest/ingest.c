@@ -43,6 +43,8 @@ struct delivery {
     struct rows rows;
     struct batch_range range;
     char system[CONTROL_NAME_BYTES];
+    uint8_t token_sha256[CONTROL_HASH_BYTES];
+    struct gate_stored brought;
     uint64_t received_ns;
 };
 
@@ -225,8 +227,10 @@ void ingest_on_head(void *context, struct http_exchange *exchange,
 /* ---- The body ---- */
 
 static void malformed(struct ingest *in, struct http_exchange *exchange,
-                      const struct http_request *request, const struct error *err)
+                      const struct http_request *request, const struct control_token *token,
+                      const struct error *err)
 {
+    gate_malformed(in->gate, token->sha256);
     atomic_fetch_add(&in->counters.malformed, 1);
     int status = err->kind == FAIL_TOO_LARGE ? 413 : 400;
     refuse(exchange, request, status, err->cause, NULL);
@@ -257,6 +261,8 @@ static void answer_stored(struct delivery *d, const struct put_result *result)
     char message[160];
     struct reply reply = {.status = 200, .signal = d->signal, .rejected = d->rows.rejected};
     count_stored(d->ingest, d, result);
+    if (d->rows.records > 0)
+        gate_stored(d->ingest->gate, d->token_sha256, &d->brought);
     if (result->outcome == PUT_REPLAYED)
         reply.headers = replayed;
     if (d->rows.rejected > 0) {
@@ -288,6 +294,8 @@ static void answer_failure(struct delivery *d, const struct error *err)
     if (theirs)
         reply =
             (struct reply){.status = err->kind == FAIL_INVALID ? 400 : 413, .message = err->cause};
+    if (theirs)
+        gate_malformed(d->ingest->gate, d->token_sha256);
     atomic_fetch_add(theirs ? &d->ingest->counters.malformed : &d->ingest->counters.turned_away, 1);
     answer(d->exchange, d->encoding, d->is_grpc, &reply);
 }
@@ -306,8 +314,27 @@ static void delivered(struct writer_job *job, bool stored, const struct put_resu
     delivery_destroy(d);
 }
 
+/* Whether usage is in the rows, for whoever watches that it keeps coming. */
+static struct gate_stored look_at(const struct delivery *d)
+{
+    struct gate_stored brought = {.signal = d->signal};
+    for (size_t i = 0; i < d->rows.message_count; i++) {
+        const struct message *m = &d->rows.messages[i];
+        brought.tokens |= m->input_tokens > 0 || m->output_tokens > 0;
+        brought.cost |= m->cost_microcents > 0 || m->cost_computed_microcents > 0;
+    }
+    for (size_t i = 0; i < d->rows.usage_count; i++) {
+        struct bytes metric = d->rows.usage[i].metric;
+        brought.tokens |= bytes_equal_text(metric, "claude_code.token.usage");
+        brought.cost |= bytes_equal_text(metric, "claude_code.cost.usage");
+    }
+    return brought;
+}
+
 static void fill_batch(struct delivery *d, const struct control_token *token)
 {
+    memcpy(d->token_sha256, token->sha256, sizeof d->token_sha256);
+    d->brought = look_at(d);
     d->job.done = delivered;
     d->job.bytes = d->rows.arena.used_bytes;
     d->job.batch = (struct message_batch){
@@ -354,7 +381,7 @@ void ingest_on_request(void *context, struct http_exchange *exchange,
         !request_batch_range(request, &d->range, &err) ||
         !rows_decode(d->signal, d->encoding, request->body, in->max_request_bytes, &mapping,
                      &d->rows, &err)) {
-        malformed(in, exchange, request, &err);
+        malformed(in, exchange, request, &token, &err);
         delivery_destroy(d);
         return;
     }

@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "core/otlp/signal.h"
 
 struct control_store;
 
@@ -33,6 +34,15 @@ enum control_plan { PLAN_FREE, PLAN_PRO, PLAN_ENTERPRISE };
 /* What a plan keeps of a prompt or completion: message_context.max_body_bytes. */
 size_t control_plan_body_bytes(enum control_plan plan);
 
+/* When a token last did what; 0: never. The store keeps the newest of each. */
+struct token_activity {
+    uint64_t used_ns;                      /* let in, whatever came of it */
+    uint64_t limited_ns;                   /* refused for its rate */
+    uint64_t malformed_ns;                 /* sent what cannot be kept */
+    uint64_t signal_ns[OTLP_SIGNAL_COUNT]; /* stored records of that signal */
+    uint64_t tokens_ns, cost_ns;           /* stored records with token counts; with a cost */
+};
+
 struct control_token {
     int64_t id;
     int64_t system_id;
@@ -44,7 +54,8 @@ struct control_token {
     enum control_plan plan;
     int64_t device_id;      /* 0 unless it is a device's */
     uint32_t records_per_s; /* 0: the default */
-    uint64_t created_ns, last_used_ns, revoked_ns;
+    uint64_t created_ns, revoked_ns;
+    struct token_activity activity;
 };
 
 enum control_role { ROLE_VIEWER, ROLE_ANALYST, ROLE_AUDITOR, ROLE_ADMIN };
@@ -86,7 +97,8 @@ struct control_store_kind {
                        struct control_token *out, struct error *err); /* FAIL_NOT_FOUND */
     bool (*token_revoke)(struct control_store *store, const char *prefix_or_id, uint64_t now_ns,
                          struct error *err);
-    bool (*token_used)(struct control_store *store, int64_t id, uint64_t now_ns, struct error *err);
+    bool (*token_used)(struct control_store *store, int64_t id,
+                       const struct token_activity *activity, struct error *err);
 
     bool (*user_create)(struct control_store *store, const struct control_user *user,
                         struct error *err);

@@ -20,6 +20,7 @@ struct control_store;
 enum {
     FLEET_ID_BYTES = 64,
     FLEET_TEXT_BYTES = 128,
+    FLEET_SUBJECT_BYTES = 320,
     FLEET_REASON_BYTES = 320,
     FLEET_HASH_BYTES = 32,
     FLEET_MAX_DOCUMENT_BYTES = 256 * 1024, /* heartbeats and doctor reports */
@@ -50,7 +51,13 @@ struct fleet_device {
     bool disconnected;     /* its last heartbeat was a goodbye */
     uint64_t sequence_num;
     uint64_t evicted_total, drift_repairs_total; /* as of the last heartbeat */
-    uint64_t evicted_delta, drift_repairs_delta; /* since the one before */
+    uint64_t evicted_ns, evicted_delta; /* when records were last given up, and how many since it
+                                           began */
+    uint64_t drift_hour_ns,
+        drift_hour_total;         /* where the hour began in which repairs are counted */
+    uint64_t drift_repairs_delta; /* since then */
+    uint64_t backlog_records,
+        backlog_growing_ns; /* as of the last heartbeat; growing since, 0: not */
     int64_t clock_skew_s;
     /* What health_of_device() said last. */
     int state; /* enum health_state */
@@ -60,9 +67,29 @@ struct fleet_device {
 };
 
 struct fleet_flip {
-    char subject[FLEET_TEXT_BYTES]; /* "device:<device_id>", "token:<prefix>", "importer:<name>" */
+    char subject[FLEET_SUBJECT_BYTES]; /* "device:<device_id>", "token:<id>", "importer:<name>" */
     char from[16], to[16], code[48], reason[FLEET_REASON_BYTES];
     uint64_t at_ns;
+};
+
+/* The present state of what is no device; devices carry their own. */
+struct fleet_health {
+    char subject[FLEET_SUBJECT_BYTES]; /* "token:<id>", "credential:<prefix>", "person:<email>",
+                                          "integration:<name>", "importer:<report>" */
+    char name[256];                    /* for people */
+    int state;                         /* enum health_state */
+    char code[48], reason[FLEET_REASON_BYTES], action[FLEET_REASON_BYTES];
+    uint64_t since_ns; /* in this state */
+    uint64_t last_seen_ns, last_data_ns;
+};
+
+struct fleet_health_changes {
+    const struct fleet_health *put;
+    size_t put_count;
+    const struct fleet_flip *flips;
+    size_t flip_count;
+    const char *const *removed; /* subjects that are no more */
+    size_t removed_count;
 };
 
 struct fleet_command {
@@ -78,6 +105,7 @@ typedef bool fleet_device_visit(void *context, const struct fleet_device *device
                                 struct bytes heartbeat);
 typedef bool fleet_secret_visit(void *context, const struct fleet_secret *secret);
 typedef bool fleet_flip_visit(void *context, const struct fleet_flip *flip);
+typedef bool fleet_health_visit(void *context, const struct fleet_health *health);
 typedef bool fleet_command_visit(void *context, const struct fleet_command *command);
 
 struct control_fleet_kind {
@@ -119,6 +147,15 @@ struct control_fleet_kind {
     /* Newest first; `subject` NULL: all. */
     bool (*flip_list)(struct control_store *store, const char *subject, uint32_t max,
                       fleet_flip_visit *visit, void *context, struct error *err);
+
+    /* By subject. */
+    bool (*health_list)(struct control_store *store, fleet_health_visit *visit, void *context,
+                        struct error *err);
+    /* All or nothing. */
+    bool (*health_apply)(struct control_store *store, const struct fleet_health_changes *changes,
+                         struct error *err);
+    /* Forgets a person's state and its changes, and whose device is whose with that person. */
+    bool (*health_forget)(struct control_store *store, const char *email, struct error *err);
 
     bool (*command_add)(struct control_store *store, const struct fleet_command *command,
                         struct error *err);

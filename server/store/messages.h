@@ -191,6 +191,16 @@ struct metric_sum {
 };
 typedef bool metric_sum_visit(void *context, const struct metric_sum *sum);
 
+/* What came of one person since a day, heartbeats and doctor reports left out. */
+struct message_person {
+    struct bytes person;
+    uint64_t last_row_ns;    /* 0: no row */
+    int64_t last_metric_day; /* days since 1970; -1: no metric point */
+    uint64_t rows, tokens;
+    uint64_t cost_microcents; /* reported, or computed where nothing was reported */
+};
+typedef bool message_person_visit(void *context, const struct message_person *person);
+
 /* The value of `key` among attributes; empty when it is not there. Values end at a comma. */
 struct bytes metric_attribute(struct bytes attributes, const char *key);
 
@@ -243,6 +253,10 @@ struct message_store_kind {
      */
     bool (*accounts)(struct message_store *store, account_visit *visit, void *context,
                      struct error *err);
+
+    /* Everyone who sent something on `from_day` or since, by person. */
+    bool (*people)(struct message_store *store, const char *from_day, message_person_visit *visit,
+                   void *context, struct error *err);
 
     /* Deletes rows past their retention as of `now_ns`; says how many. */
     bool (*retain)(struct message_store *store, uint64_t now_ns, uint64_t *deleted,

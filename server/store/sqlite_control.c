@@ -19,8 +19,12 @@ static const char STEP_1[] =
     "CREATE TABLE user(id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, role INTEGER NOT NULL,"
     " password TEXT NOT NULL, created_ns INTEGER NOT NULL) STRICT;"
     "CREATE TABLE value(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
-static const char *const STEPS[] = {STEP_1, SQLITE_FLEET_SCHEMA, SQLITE_API_USAGE_SCHEMA,
-                                    SQLITE_AUDIT_SCHEMA, SQLITE_API_ERASED_SCHEMA};
+static const char *const STEPS[] = {STEP_1,
+                                    SQLITE_FLEET_SCHEMA,
+                                    SQLITE_API_USAGE_SCHEMA,
+                                    SQLITE_AUDIT_SCHEMA,
+                                    SQLITE_API_ERASED_SCHEMA,
+                                    SQLITE_HEALTH_SCHEMA};
 
 /* Small and rarely asked: one connection behind a lock. */
 struct sqlite_control {
@@ -167,7 +171,9 @@ static bool control_system_find(struct control_store *store, const char *name,
 
 #define TOKEN_SELECT                                                                  \
     "SELECT t.id,t.system,s.name,t.sha256,t.prefix,t.person,t.retention_days,t.plan," \
-    "t.device,t.records_per_s,t.created_ns,t.last_used_ns,t.revoked_ns"               \
+    "t.device,t.records_per_s,t.created_ns,t.last_used_ns,t.revoked_ns,t.limited_ns," \
+    "t.logs_ns,t.metrics_ns,t.traces_ns,t.tokens_ns,t.cost_ns,"                       \
+    "t.malformed_ns"                                                                  \
     " FROM token t JOIN system s ON s.id=t.system "
 
 static void read_token(sqlite3_stmt *q, struct control_token *out)
@@ -180,9 +186,15 @@ static void read_token(sqlite3_stmt *q, struct control_token *out)
         .device_id = sqlite3_column_int64(q, 8),
         .records_per_s = (uint32_t)sqlite3_column_int64(q, 9),
         .created_ns = (uint64_t)sqlite3_column_int64(q, 10),
-        .last_used_ns = (uint64_t)sqlite3_column_int64(q, 11),
         .revoked_ns = (uint64_t)sqlite3_column_int64(q, 12),
+        .activity = {.used_ns = (uint64_t)sqlite3_column_int64(q, 11),
+                     .limited_ns = (uint64_t)sqlite3_column_int64(q, 13),
+                     .malformed_ns = (uint64_t)sqlite3_column_int64(q, 19),
+                     .tokens_ns = (uint64_t)sqlite3_column_int64(q, 17),
+                     .cost_ns = (uint64_t)sqlite3_column_int64(q, 18)},
     };
+    for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
+        out->activity.signal_ns[i] = (uint64_t)sqlite3_column_int64(q, 14 + i);
     control_text(q, 2, out->system, sizeof out->system);
     struct bytes hash = sqlite_text_at(q, 3);
     if (hash.len == sizeof out->sha256)
@@ -278,15 +290,26 @@ static bool control_token_revoke(struct control_store *store, const char *prefix
     return ok;
 }
 
-static bool control_token_used(struct control_store *store, int64_t id, uint64_t now_ns,
-                               struct error *err)
+static bool control_token_used(struct control_store *store, int64_t id,
+                               const struct token_activity *a, struct error *err)
 {
-    sqlite3_stmt *q =
-        control_begin(store, "UPDATE token SET last_used_ns=max(last_used_ns,?1) WHERE id=?2", err);
+    sqlite3_stmt *q = control_begin(
+        store,
+        "UPDATE token SET last_used_ns=max(last_used_ns,?2),limited_ns=max(limited_ns,?3),"
+        "tokens_ns=max(tokens_ns,?4),cost_ns=max(cost_ns,?5),logs_ns=max(logs_ns,?6),"
+        "metrics_ns=max(metrics_ns,?7),traces_ns=max(traces_ns,?8),malformed_ns=max(malformed_ns,?"
+        "9) WHERE id=?1",
+        err);
     if (!q)
         return false;
-    sqlite3_bind_int64(q, 1, (int64_t)now_ns);
-    sqlite3_bind_int64(q, 2, id);
+    sqlite3_bind_int64(q, 1, id);
+    sqlite3_bind_int64(q, 2, (int64_t)a->used_ns);
+    sqlite3_bind_int64(q, 3, (int64_t)a->limited_ns);
+    sqlite3_bind_int64(q, 4, (int64_t)a->tokens_ns);
+    sqlite3_bind_int64(q, 5, (int64_t)a->cost_ns);
+    for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
+        sqlite3_bind_int64(q, 6 + i, (int64_t)a->signal_ns[i]);
+    sqlite3_bind_int64(q, 9, (int64_t)a->malformed_ns);
     bool ok = sqlite_do(control_db(store), q, err);
     control_end(store, q);
     return ok;

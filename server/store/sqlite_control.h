@@ -22,10 +22,18 @@ extern const struct control_fleet_kind sqlite_fleet_kind;
 extern const struct control_api_usage_kind sqlite_api_usage_kind;
 extern const struct control_audit_kind sqlite_audit_kind;
 
+/* Of the fleet's kind, sqlite_health.c. */
+bool sqlite_health_list(struct control_store *store, fleet_health_visit *visit, void *context,
+                        struct error *err);
+bool sqlite_health_apply(struct control_store *store, const struct fleet_health_changes *changes,
+                         struct error *err);
+bool sqlite_health_forget(struct control_store *store, const char *email, struct error *err);
+
 /* Steps of the control schema. */
 extern const char SQLITE_FLEET_SCHEMA[];
 extern const char SQLITE_API_USAGE_SCHEMA[];
 extern const char SQLITE_API_ERASED_SCHEMA[];
 extern const char SQLITE_AUDIT_SCHEMA[];
+extern const char SQLITE_HEALTH_SCHEMA[];
 
 #endif

@@ -154,8 +154,9 @@ static bool secret_revoke(struct control_store *store, const char *prefix, uint6
     "id,device_id,hardware_id,system,token,hostname,os,os_version,arch,agent_version,owner," \
     "enrolled_ns,last_seen_ns,last_data_ns,interval_s,disconnected,sequence_num,"            \
     "evicted_total,drift_total,evicted_delta,drift_delta,clock_skew_s,state,state_code,"     \
-    "state_reason,state_since_ns,heartbeat FROM device "
-enum { DEVICE_HEARTBEAT_COLUMN = 26 };
+    "state_reason,state_since_ns,evicted_ns,drift_hour_ns,drift_hour_total,backlog_records," \
+    "backlog_growing_ns,heartbeat FROM device "
+enum { DEVICE_HEARTBEAT_COLUMN = 31 };
 
 static void read_device(sqlite3_stmt *q, struct fleet_device *out)
 {
@@ -176,6 +177,11 @@ static void read_device(sqlite3_stmt *q, struct fleet_device *out)
         .clock_skew_s = sqlite3_column_int64(q, 21),
         .state = sqlite3_column_int(q, 22),
         .state_since_ns = (uint64_t)sqlite3_column_int64(q, 25),
+        .evicted_ns = (uint64_t)sqlite3_column_int64(q, 26),
+        .drift_hour_ns = (uint64_t)sqlite3_column_int64(q, 27),
+        .drift_hour_total = (uint64_t)sqlite3_column_int64(q, 28),
+        .backlog_records = (uint64_t)sqlite3_column_int64(q, 29),
+        .backlog_growing_ns = (uint64_t)sqlite3_column_int64(q, 30),
     };
     control_text(q, 1, out->device_id, sizeof out->device_id);
     control_text(q, 2, out->hardware_id, sizeof out->hardware_id);
@@ -325,8 +331,9 @@ static bool device_update(struct control_store *store, const struct fleet_device
         "UPDATE device SET hostname=?2,os_version=?3,agent_version=?4,owner=?5,last_seen_ns=?6,"
         "last_data_ns=max(last_data_ns,?7),interval_s=?8,disconnected=?9,sequence_num=?10,"
         "evicted_total=?11,drift_total=?12,evicted_delta=?13,drift_delta=?14,clock_skew_s=?15,"
-        "state=?16,state_code=?17,state_reason=?18,state_since_ns=?19,"
-        "heartbeat=CASE ?20 WHEN '' THEN heartbeat ELSE ?20 END WHERE id=?1",
+        "state=?16,state_code=?17,state_reason=?18,state_since_ns=?19,evicted_ns=?20,"
+        "drift_hour_ns=?21,drift_hour_total=?22,backlog_records=?23,backlog_growing_ns=?24,"
+        "heartbeat=CASE ?25 WHEN '' THEN heartbeat ELSE ?25 END WHERE id=?1",
         err);
     if (!q)
         return false;
@@ -351,7 +358,11 @@ static bool device_update(struct control_store *store, const struct fleet_device
     bind_text(q, 17, d->state_code);
     bind_text(q, 18, d->state_reason);
     sqlite3_bind_int64(q, 19, (int64_t)d->state_since_ns);
-    sqlite_bind_bytes(q, 20, heartbeat);
+    const uint64_t more[] = {d->evicted_ns, d->drift_hour_ns, d->drift_hour_total,
+                             d->backlog_records, d->backlog_growing_ns};
+    for (int i = 0; i < (int)(sizeof more / sizeof *more); i++)
+        sqlite3_bind_int64(q, 20 + i, (int64_t)more[i]);
+    sqlite_bind_bytes(q, 25, heartbeat);
     return finish(store, q, "the device is gone", err);
 }
 
@@ -520,6 +531,9 @@ const struct control_fleet_kind sqlite_fleet_kind = {
     .device_remove = device_remove,
     .flip_add = flip_add,
     .flip_list = flip_list,
+    .health_list = sqlite_health_list,
+    .health_apply = sqlite_health_apply,
+    .health_forget = sqlite_health_forget,
     .command_add = command_add,
     .command_take = command_take,
     .report_put = report_put,

@@ -130,6 +130,7 @@ const struct message_store_kind sqlite_message_kind = {
     .usage = sqlite_usage_read,
     .metric_sums = sqlite_metric_sums,
     .accounts = sqlite_accounts,
+    .people = sqlite_people,
     .retain = sqlite_retain,
     .erase = sqlite_erase,
     .backup = sqlite_backup,

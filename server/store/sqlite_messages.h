@@ -110,6 +110,11 @@ bool person_settle(struct sqlite_messages *s, int64_t system, struct bytes *pers
 bool sqlite_accounts(struct message_store *store, account_visit *visit, void *context,
                      struct error *err);
 
+/* ---- Who has sent what, sqlite_people.c ---- */
+
+bool sqlite_people(struct message_store *store, const char *from_day, message_person_visit *visit,
+                   void *context, struct error *err);
+
 /* ---- Rows, sqlite_rows.c ---- */
 
 extern const char SQLITE_ROW_COLUMNS[]; /* of `message m`, body last */

@@ -43,12 +43,13 @@ static bool token_find(struct control_store *store, const uint8_t sha256[CONTROL
     return error_set(err, FAIL_NOT_FOUND, "no such token");
 }
 
-static bool token_used(struct control_store *store, int64_t id, uint64_t now_ns, struct error *err)
+static bool token_used(struct control_store *store, int64_t id,
+                       const struct token_activity *activity, struct error *err)
 {
     struct memory_control *m = of(store, err);
     if (!m)
         return false;
-    m->tokens[id - 1].last_used_ns = now_ns;
+    m->tokens[id - 1].activity = *activity;
     return true;
 }
 

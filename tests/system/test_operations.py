@@ -5,6 +5,7 @@ import http.server
 import json
 import pathlib
 import queue
+import sqlite3
 import sys
 import threading
 import unittest
@@ -72,6 +73,37 @@ class Audit(OperationsTest):
         self.assertEqual(ids, list(range(ids[0], ids[0] - 4, -1)))
         self.assertIn("none changed", self.server.cli("audit", "verify"))
         self.assertIn("token.revoke", self.server.cli("audit", "list"))
+
+
+class Upgrade(unittest.TestCase):
+    """Databases of the first schemas, dumped from a server of then: rows, a token, a user, a device."""
+
+    DATA = programs.ROOT / "tests/data/store"
+    TOKEN = "ct_AXNCtgx9bBb4tUsKO5byfiQXTw10vqkm2"
+
+    def test_an_older_database_opens_with_everything_in_it(self):
+        folder = programs.Folder()
+        path = folder.__enter__()
+        self.addCleanup(folder.__exit__, None, None, None)
+        server = programs.Server(path)
+        for name, dump in ("control", "control-schema-5.sql"), ("messages", "messages-schema-1.sql"):
+            with sqlite3.connect(server.data / f"{name}.db") as db:
+                db.executescript((self.DATA / dump).read_text())
+            db.close()
+        server.email = "admin@example.com"
+        server.start()
+        self.addCleanup(server.program.stop)
+        self.assertEqual((2, 150, 57), tuple(server.sums()[k] for k in ("count", "sum(inputTokens)", "sum(outputTokens)")))
+        self.assertEqual(["lap-1"], [d["hostname"] for d in server.get("/api/v1/devices")["items"]])
+        self.assertIn("none changed", server.cli("audit", "verify"))
+        send = lambda: programs.http("POST", server.url + "/v1/logs", LOGS,  # noqa: E731
+                                     {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {self.TOKEN}"})[0]
+        self.assertEqual(200, send())
+        self.assertEqual(2, server.sums()["count"])  # they are the rows that it had
+        for name in "control", "messages":
+            with sqlite3.connect(server.data / f"{name}.db") as db:
+                self.assertEqual("ok", db.execute("PRAGMA integrity_check").fetchone()[0])
+            db.close()
 
 
 class Receiver:

@@ -146,16 +146,16 @@ START_TEST(last_used_is_saved_once_a_minute)
 {
     ck_assert_int_eq(check(token_text), GATE_OPEN);
     expect_ok(gate_save_used(gate, &err));
-    uint64_t first = control.tokens[0].last_used_ns;
+    uint64_t first = control.tokens[0].activity.used_ns;
     ck_assert_uint_eq(first, manual.wall_ns);
     manual_clock_advance_ms(&manual, 30000);
     ck_assert_int_eq(check(token_text), GATE_OPEN);
     expect_ok(gate_save_used(gate, &err));
-    ck_assert_uint_eq(control.tokens[0].last_used_ns, first);
+    ck_assert_uint_eq(control.tokens[0].activity.used_ns, first);
     manual_clock_advance_ms(&manual, 31000);
     ck_assert_int_eq(check(token_text), GATE_OPEN);
     expect_ok(gate_save_used(gate, &err));
-    ck_assert_uint_eq(control.tokens[0].last_used_ns, manual.wall_ns);
+    ck_assert_uint_eq(control.tokens[0].activity.used_ns, manual.wall_ns);
 }
 END_TEST
 

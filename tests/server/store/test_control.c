@@ -92,10 +92,17 @@ START_TEST(a_token_is_found_by_its_hash_until_it_is_revoked)
     ck_assert_uint_eq(found.revoked_ns, 0);
     expect_fail(store->kind->token_create(store, &token, &second, &err), FAIL_INVALID);
 
-    expect_ok(store->kind->token_used(store, id, 77, &err));
-    expect_ok(store->kind->token_used(store, id, 70, &err));
+    const struct token_activity late = {.used_ns = 77, .signal_ns = {1, 2, 3}, .cost_ns = 4};
+    const struct token_activity early = {.used_ns = 70, .tokens_ns = 5};
+    expect_ok(store->kind->token_used(store, id, &late, &err));
+    expect_ok(store->kind->token_used(store, id, &early, &err));
     expect_ok(store->kind->token_find(store, token.sha256, &found, &err));
-    ck_assert_uint_eq(found.last_used_ns, 77);
+    ck_assert_uint_eq(found.activity.used_ns, 77);
+    ck_assert_uint_eq(found.activity.signal_ns[OTLP_LOGS], 1);
+    ck_assert_uint_eq(found.activity.signal_ns[OTLP_METRICS], 2);
+    ck_assert_uint_eq(found.activity.signal_ns[OTLP_TRACES], 3);
+    ck_assert_uint_eq(found.activity.tokens_ns, 5);
+    ck_assert_uint_eq(found.activity.cost_ns, 4);
 
     struct control_token twin = token_of(system.id, 2, "ct_abc");
     expect_ok(store->kind->token_create(store, &twin, &second, &err));
