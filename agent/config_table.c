@@ -189,8 +189,8 @@ static const struct config_key keys[] = {
      .fallback = "512",
      .min = 0,
      .max = 1048576,
-     .summary = "Disk space left to other programs, at most a tenth of the volume: below it new "
-                "telemetry is refused, and the oldest evicted once that lasts 10 minutes."},
+     .summary = "Disk space left to other programs, at most a tenth of the volume: below it the "
+                "spool grows no further, and the oldest are evicted once that lasts 2 minutes."},
 
     {.path = "destinations",
      .type = CONFIG_SECTIONS,

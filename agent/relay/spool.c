@@ -8,10 +8,13 @@
 #include "agent/relay/spool_private.h"
 #include "base/memory.h"
 
-enum { SEGMENT_BYTES_DEFAULT = 4 * 1024 * 1024, SEGMENT_BYTES_MIN = 4096, SHARE_OF_VOLUME = 10 };
-
-/* How long a volume may be short of room before records are evicted for it. */
-#define LOW_PATIENCE_NS (600 * NS_PER_S)
+enum {
+    SEGMENT_BYTES_DEFAULT = 4 * 1024 * 1024,
+    SEGMENT_BYTES_MIN = 4096,
+    SHARE_OF_VOLUME = 10,
+    PAGE_BYTES = 4096,
+    GROUP_SHARE = 4, /* a gap is at most this part of the group before it */
+};
 
 /* Sequences reserved at a time: one small durable write per million records. */
 #define RESERVE ((uint64_t)1 << 20)
@@ -194,7 +197,8 @@ static bool seal_active(struct spool *s, struct error *err)
     pthread_mutex_lock(&s->mutex);
     struct segment *g = &s->segments[s->segment_count - 1];
     g->last_sequence = s->newest;
-    g->end = s->out_offset;
+    if (s->out_offset > s->group_offset) /* else the place is behind a gap, and the end known */
+        g->end = s->out_offset;
     g->newest_ns = s->appended_ns;
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
         g->items[i] = s->written.items[i] - g->items_before[i];
@@ -289,6 +293,19 @@ bool spool_append(struct spool *s, struct spool_record *record, struct error *er
     return true;
 }
 
+/*
+ * The page that a group ends in would be written again with the next group.
+ * Where the rest of it is little beside the group, the next one starts on a page of
+ * its own: one page less to write for every commit.
+ */
+static void leave_page(struct spool *s)
+{
+    uint64_t rest = (PAGE_BYTES - s->out_offset % PAGE_BYTES) % PAGE_BYTES;
+    if (rest <= (s->out_offset - s->group_offset) / GROUP_SHARE)
+        s->out_offset += rest;
+    s->group_offset = s->out_offset;
+}
+
 static void publish(struct spool *s)
 {
     pthread_mutex_lock(&s->mutex);
@@ -327,6 +344,7 @@ bool spool_commit(struct spool *s, struct error *err)
         return error_wrap(err, "cannot commit");
     }
     publish(s);
+    leave_page(s);
     return true;
 }
 
@@ -382,6 +400,7 @@ static bool is_low(struct spool *s)
  * Evicts what is too old. Where the volume's other users need the room, what is
  * worth nothing goes at once, and records only after that has lasted: a full
  * disk is often somebody's passing accident, and lost records are for ever.
+ * The few segments that a spool needs to work are no use to anyone else.
  */
 static void keep_limits(struct spool *s)
 {
@@ -397,8 +416,9 @@ static void keep_limits(struct spool *s)
         s->low_since_ns = 0;
     else if (s->low_since_ns == 0)
         s->low_since_ns = now_ns;
-    else if (now_ns - s->low_since_ns >= LOW_PATIENCE_NS)
-        while (is_low(s) && segments_give_up(s, SPOOL_LOSS_EVICTED_DISK))
+    else if (now_ns - s->low_since_ns >= SPOOL_PATIENCE_NS)
+        while (is_low(s) && segments_bytes(s) > s->segment_bytes * SPOOL_WORKING_SEGMENTS &&
+               segments_give_up(s, SPOOL_LOSS_EVICTED_DISK))
             ;
 }
 

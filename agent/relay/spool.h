@@ -28,8 +28,8 @@ struct spool_options {
     const char *dir;              /* created when missing; copied */
     uint64_t max_bytes;           /* of segment and quarantine files */
     uint64_t max_age_ns;          /* older records are evicted; 0: never */
-    uint64_t min_free_disk_bytes; /* refuses below it; evicts when that lasts 10 minutes. At most
-                                     a tenth of the volume counts */
+    uint64_t min_free_disk_bytes; /* grows no further below it, two segments excepted; evicts when
+                                     that lasts 2 minutes. At most a tenth of the volume counts */
     uint64_t segment_bytes;       /* 0: the default, 4 MiB */
 };
 
@@ -64,7 +64,8 @@ const char *spool_stream_id(const struct spool *spool);
 
 /*
  * Writes one record after the others, not yet durable, and sets its sequence.
- * FAIL_NO_SPACE when the disk gives no room: this record is not kept, those before it are.
+ * FAIL_NO_SPACE when the disk gives no room: this record is not kept, those before it are;
+ * once that has lasted for 2 minutes, the oldest records make room instead.
  */
 MUST_USE bool spool_append(struct spool *spool, struct spool_record *record, struct error *err);
 

@@ -16,10 +16,10 @@ static char *segment_path(const struct spool *s, const struct segment *g)
 
 static void let_go(struct spool_cursor *c)
 {
+    pthread_mutex_lock(&c->spool->mutex);
     c->spool->fs->close(c->spool->fs->disk, c->file);
     c->file = NULL;
     c->mark_sequence = 0;
-    pthread_mutex_lock(&c->spool->mutex);
     c->holds = 0;
     pthread_mutex_unlock(&c->spool->mutex);
 }
@@ -62,7 +62,7 @@ static const struct segment *segment_behind(const struct spool *s, uint64_t read
 
 /*
  * Points the walk at what may be read now. False with FAIL_NONE when there is
- * nothing. The file handle is pinned by `holds` before the lock is left.
+ * nothing. The file is pinned by `holds` and `reading` before the lock is left.
  */
 static bool aim(struct spool_cursor *c, struct segment *out, struct error *err)
 {
@@ -79,13 +79,17 @@ static bool aim(struct spool_cursor *c, struct segment *out, struct error *err)
     bool again = c->rewound;
     uint64_t read = c->read;
     c->rewound = false;
+    c->reading = true;
+    if (!same) {
+        s->fs->close(s->fs->disk, c->file);
+        c->file = NULL;
+    }
     c->holds = g->first_sequence;
     uint64_t last = g->last_sequence < s->committed ? g->last_sequence : s->committed;
     bool whole = g->sealed && last == g->last_sequence && g->items_known;
     pthread_mutex_unlock(&s->mutex);
 
     if (!same) {
-        s->fs->close(s->fs->disk, c->file);
         char *path = segment_path(s, out);
         c->file = s->fs->open(s->fs->disk, path, FS_READ, 0, err);
         free(path);
@@ -145,8 +149,8 @@ static void hand_out(const struct segment_record *r, const struct buffer *hold,
     };
 }
 
-bool spool_cursor_read(struct spool_cursor *c, struct buffer *hold, struct spool_record *out,
-                       struct error *err)
+static bool read_next(struct spool_cursor *c, struct buffer *hold, struct spool_record *out,
+                      struct error *err)
 {
     struct spool *s = c->spool;
     for (;;) {
@@ -188,6 +192,16 @@ bool spool_cursor_read(struct spool_cursor *c, struct buffer *hold, struct spool
             break;
         }
     }
+}
+
+bool spool_cursor_read(struct spool_cursor *c, struct buffer *hold, struct spool_record *out,
+                       struct error *err)
+{
+    bool ok = read_next(c, hold, out, err);
+    pthread_mutex_lock(&c->spool->mutex);
+    c->reading = false;
+    pthread_mutex_unlock(&c->spool->mutex);
+    return ok;
 }
 
 void spool_cursor_seek(struct spool_cursor *c, uint64_t sequence)

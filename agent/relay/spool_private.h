@@ -19,7 +19,11 @@ enum {
     SPOOL_NAME_BYTES = 64,
     SPOOL_OUT_BYTES = 256 * 1024, /* records gathered for one write */
     SPOOL_SPARES = 1,             /* delivered segments kept for reuse */
+    SPOOL_WORKING_SEGMENTS = 2,   /* used however little room min_free_disk leaves */
 };
+
+/* How long a volume may be short of room before records are evicted for it. */
+#define SPOOL_PATIENCE_NS (120 * NS_PER_S)
 
 /* What the spool remembers of a segment file. */
 struct segment {
@@ -44,11 +48,13 @@ struct spool_cursor {
 
     /* Under mutex. */
     bool open;
-    bool dirty;       /* done is newer than what is durable */
-    bool rewound;     /* seek went back: start the walk again */
-    uint64_t done;    /* everything up to here is finished */
-    uint64_t read;    /* the last one handed out or skipped */
-    uint64_t holds;   /* first sequence of the segment its file handle is on; 0: none */
+    bool dirty;     /* done is newer than what is durable */
+    bool rewound;   /* seek went back: start the walk again */
+    uint64_t done;  /* everything up to here is finished */
+    uint64_t read;  /* the last one handed out or skipped */
+    uint64_t holds; /* first sequence of the segment its file handle is on; 0: none */
+    bool reading;   /* in it right now: else others may close it */
+    struct fs_file *file;
     unsigned signals; /* bit per signal this destination wants */
 
     /* Under files. */
@@ -57,7 +63,6 @@ struct spool_cursor {
     uint64_t placed;        /* done, as the file has it */
 
     /* The reader's own. */
-    struct fs_file *file;
     struct segment_walk walk;
     uint64_t mark_sequence; /* a place to go back to without walking the whole segment */
     struct segment_walk mark;
@@ -84,8 +89,9 @@ struct spool {
     struct segment shape;   /* of that segment, as it was made */
     struct buffer out;      /* bytes of it not yet written */
     uint64_t out_offset;
-    uint64_t appended; /* the newest sequence used up */
-    uint64_t newest;   /* the newest record written or in `out` */
+    uint64_t group_offset; /* where the first record since the last commit goes */
+    uint64_t appended;     /* the newest sequence used up */
+    uint64_t newest;       /* the newest record written or in `out` */
     uint64_t appended_ns;
     struct totals written; /* with the uncommitted */
     uint64_t reserved;     /* sequences up to here may have been used: durable */
@@ -95,10 +101,13 @@ struct spool {
     pthread_mutex_t files;
     struct ledger ledger;
     unsigned spares;
-    uint64_t low_since_ns;     /* monotonic: the volume is below min_free_bytes; 0: it is not */
-    uint64_t marked;           /* `committed` in the stream file */
-    uint64_t oldest_first;     /* there too: the oldest segment, should its header be lost */
-    struct totals oldest_base; /* what came before it */
+    uint64_t low_since_ns;      /* monotonic: the volume is below min_free_bytes; 0: it is not */
+    uint64_t refusing_since_ns; /* monotonic: no room for a segment; 0: there was, the last time */
+    uint64_t refused_ns;        /* the last time there was none */
+    bool replaces;              /* that has lasted: the newest records replace the oldest */
+    uint64_t marked;            /* `committed` in the stream file */
+    uint64_t oldest_first;      /* there too: the oldest segment, should its header be lost */
+    struct totals oldest_base;  /* what came before it */
 
     pthread_mutex_t mutex;
     struct segment *segments; /* oldest first */

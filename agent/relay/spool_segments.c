@@ -67,25 +67,39 @@ static bool first_is_dead(struct spool *s)
     return dead;
 }
 
-static bool first_is_held(struct spool *s)
+/*
+ * Closes the oldest segment for everyone who has it open and is not reading: a file
+ * that is open keeps its room on the disk. False when somebody is reading it.
+ */
+static bool first_is_let_go(struct spool *s)
 {
+    bool idle = true;
     pthread_mutex_lock(&s->mutex);
-    bool held = false;
-    for (const struct spool_cursor *c = s->cursors; c; c = c->next)
-        held = held || (c->open && c->holds == s->segments[0].first_sequence);
+    for (struct spool_cursor *c = s->cursors; c; c = c->next) {
+        if (!c->open || c->holds != s->segments[0].first_sequence)
+            continue;
+        if (c->reading) {
+            idle = false;
+            continue;
+        }
+        s->fs->close(s->fs->disk, c->file);
+        c->file = NULL;
+        c->holds = 0;
+    }
     pthread_mutex_unlock(&s->mutex);
-    return held;
+    return idle;
 }
 
-/* A file that a reader has open is never overwritten, only unlinked. */
+/* A file that is being read is never overwritten, only unlinked. */
 static bool first_can_be_reused(struct spool *s)
 {
-    return s->segments[0].size_bytes == s->segment_bytes && !first_is_held(s);
+    return s->segments[0].size_bytes == s->segment_bytes && first_is_let_go(s);
 }
 
 static bool remove_first(struct spool *s, struct error *err)
 {
     char *path = segment_path(s, &s->segments[0]);
+    (void)first_is_let_go(s);
     bool ok = s->fs->remove(s->fs->disk, path, err) || err->kind == FAIL_NOT_FOUND;
     free(path);
     if (ok)
@@ -414,12 +428,16 @@ static bool reuse(struct spool *s, const char *path, struct error *err)
     return ok;
 }
 
-static bool make_file(struct spool *s, const char *path, uint64_t size, struct error *err)
+/* `given_back`: so much less is used than a moment ago. */
+static bool make_file(struct spool *s, const char *path, uint64_t size, uint64_t given_back,
+                      struct error *err)
 {
     bool fits = size == s->segment_bytes;
     if (fits && (s->spares > 0 || (first_is_dead(s) && first_can_be_reused(s))))
         return reuse(s, path, err);
-    if (!leaves_free(s, size)) {
+    /* What it takes to hand on what comes is too little to matter to others. */
+    bool is_little = segments_bytes(s) + size <= s->segment_bytes * SPOOL_WORKING_SEGMENTS;
+    if (!is_little && given_back < size && !leaves_free(s, size)) {
         error_set(err, FAIL_NO_SPACE, "the disk of '%s' has less than %" PRIu64 " MiB left", s->dir,
                   (s->min_free_bytes + size) / MIB + 1);
         return error_remedy(err, "free disk space, or lower relay.spool.min_free_disk_mib");
@@ -462,6 +480,45 @@ static bool make_room(struct spool *s, uint64_t size, struct error *err)
                         (segments_bytes(s) + size) / MIB + 1);
 }
 
+/* Whether the disk has refused for so long that the newest records are worth more than the oldest. */
+static bool is_full_for_long(struct spool *s)
+{
+    uint64_t now_ns = clock_monotonic_ns(s->clock);
+    if (s->refusing_since_ns == 0 || now_ns - s->refused_ns >= SPOOL_PATIENCE_NS)
+        s->refusing_since_ns = now_ns; /* nobody asked for a long time: another accident */
+    s->refused_ns = now_ns;
+    s->replaces = s->replaces || now_ns - s->refusing_since_ns >= SPOOL_PATIENCE_NS;
+    return s->replaces;
+}
+
+/*
+ * A file for the next segment. On a full disk what is worth nothing goes first.
+ * Then this request is refused, for what was acknowledged is worth more than what is
+ * not; unless the disk stays full: then the oldest makes room, as under the size limit.
+ */
+static bool find_file(struct spool *s, const char *path, uint64_t size, struct error *err)
+{
+    bool ok = make_file(s, path, size, 0, err);
+    while (!ok && err->kind == FAIL_NO_SPACE && segments_give_back(s))
+        ok = make_file(s, path, size, 0, err);
+    if (ok) {
+        s->refusing_since_ns = 0;
+        s->replaces = false;
+    }
+    if (!ok && err->kind == FAIL_NO_SPACE && is_full_for_long(s)) {
+        uint64_t before = segments_bytes(s), given = 0;
+        /* Somebody else may take the room at once: not everything is lost to him. */
+        while (!ok && given < size * 2 && err->kind == FAIL_NO_SPACE &&
+               segments_give_up(s, SPOOL_LOSS_EVICTED_DISK)) {
+            given = before - segments_bytes(s);
+            ok = make_file(s, path, size, given, err);
+        }
+    }
+    if (!ok && err->kind == FAIL_NO_SPACE)
+        error_remedy(err, "free disk space on the volume of '%s'", s->dir);
+    return ok;
+}
+
 static void begin_segment(struct spool *s, struct segment *g, const char *stream)
 {
     struct segment_header h = {.first_sequence = g->first_sequence,
@@ -482,7 +539,7 @@ static void begin_segment(struct spool *s, struct segment *g, const char *stream
     memcpy(h.stream, stream, SEGMENT_STREAM_BYTES);
     uint8_t bytes[SEGMENT_HEADER_BYTES];
     segment_header_encode(&h, bytes);
-    s->out_offset = 0; /* goes out with the first records */
+    s->out_offset = s->group_offset = 0; /* goes out with the first records */
     (void)!buffer_append(&s->out, bytes_make(bytes, sizeof bytes));
 }
 
@@ -504,13 +561,7 @@ bool segments_roll(struct spool *s, uint64_t record_bytes, struct error *err)
     if (!make_room(s, size, err))
         return false;
     char *path = segment_path(s, &g);
-    bool ok = make_file(s, path, size, err);
-    /* What was acknowledged is never given up for what is not: that one is refused. */
-    while (!ok && err->kind == FAIL_NO_SPACE && segments_give_back(s))
-        ok = make_file(s, path, size, err);
-    if (!ok && err->kind == FAIL_NO_SPACE)
-        error_remedy(err, "free disk space on the volume of '%s'", s->dir);
-    ok = ok && s->fs->sync_dir(s->fs->disk, s->dir, err);
+    bool ok = find_file(s, path, size, err) && s->fs->sync_dir(s->fs->disk, s->dir, err);
     if (ok)
         s->active = s->fs->open(s->fs->disk, path, FS_WRITE, 0, err);
     if (!s->active) {

@@ -190,11 +190,23 @@ static void forget_unsynced(struct fault_fs *d, struct node *n)
     make_durable(n);
 }
 
+static bool has_name(const struct fault_fs *d, const struct node *node)
+{
+    for (size_t i = 0; i < d->now.count; i++)
+        if (d->now.entries[i].node == node)
+            return true;
+    return false;
+}
+
+/* A file without a name keeps its room while somebody has it open. */
 uint64_t fault_fs_bytes(const struct fault_fs *d)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < d->now.count; i++)
         bytes += d->now.entries[i].node->now_len;
+    for (const struct node *n = d->nodes; n; n = n->next)
+        if (n->uses > 0 && !has_name(d, n))
+            bytes += n->now_len;
     return bytes;
 }
 

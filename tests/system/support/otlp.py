@@ -43,10 +43,10 @@ def logs_request(records, resource=None):
     return _field(1, _field(1, attributes(1, resource or {"service.name": "claude-code"})) + _field(2, scope + lines))
 
 
-def marked_request(marks):
-    """One api_request event per mark, told apart by request_id; a request of the recorded size."""
+def marked_request(marks, **more):
+    """One api_request event per mark, told apart by request_id; a request of the recorded size unless there is `more`."""
     return logs_request([log_record("api_request", {
         "session.id": "5a5a5a5a-0000-4000-8000-000000000001", "user.id": "f" * 64, "terminal.type": "xterm",
         "request_id": mark, "model": "claude-opus-5-5", "query_source": "sdk", "input_tokens": 1,
         "output_tokens": 2, "cache_read_tokens": 3, "cache_creation_tokens": 4, "cost_usd": 0.000005,
-        "cost_usd_micros": 5, "duration_ms": 10}) for mark in marks])
+        "cost_usd_micros": 5, "duration_ms": 10, **more}) for mark in marks])
