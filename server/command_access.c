@@ -1,61 +1,14 @@
-/* system, token and user: who may send and who may ask. All work beside a running server. */
+/* system and token: who may send. All work beside a running server. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/crypto/crypto.h"
-#include "core/json/writer.h"
 #include "platform/platform.h"
 #include "server/auth/identity.h"
-#include "server/auth/login.h"
 #include "server/auth/token.h"
-#include "server/commands.h"
-#include "server/query/instant.h"
+#include "server/command_list.h"
 
 static const char *const plans[] = {"free", "pro", "enterprise"};
-
-static int finish(struct control_store *store, bool done, const struct error *err)
-{
-    if (store)
-        store->kind->close(store);
-    return done ? EXIT_DONE : command_fail(err);
-}
-
-/* ---- Lists: a JSON array of objects, or columns ---- */
-
-struct list {
-    bool json, many; /* many false: one object, not an array */
-    struct buffer out;
-    struct json_writer writer;
-};
-
-static struct list *list_open(struct list *l, bool json, bool many)
-{
-    *l = (struct list){.json = json, .many = many, .out = {.max_bytes = 64 * MIB}};
-    l->writer = json_writer_make(&l->out);
-    if (json && many)
-        json_array_open(&l->writer);
-    return l;
-}
-
-static void list_print(struct list *l)
-{
-    if (l->json && l->many)
-        json_array_close(&l->writer);
-    fwrite(l->out.data, 1, l->out.len, stdout);
-    if (l->json)
-        putchar('\n');
-    buffer_clear(&l->out);
-}
-
-static const char *day_or_never(uint64_t time_ns, char day[INSTANT_DAY_BYTES])
-{
-    if (time_ns == 0)
-        return "never";
-    instant_day(time_ns, day);
-    return day;
-}
 
 /* ---- system ---- */
 
@@ -66,7 +19,7 @@ static bool put_system(void *context, const struct control_system *system)
     char day[INSTANT_DAY_BYTES];
     if (!l->json)
         return buffer_append_format(&l->out, "%-40s created %s\n", system->name,
-                                    day_or_never(system->created_ns, day));
+                                    list_day(system->created_ns, day));
     json_object_open(w);
     json_put_key(w, "id");
     json_put_int(w, system->id);
@@ -94,7 +47,7 @@ int command_system_create(const struct options *o, const struct settings *s)
     } else if (done) {
         printf("created system '%s'\n", system.name);
     }
-    return finish(store, done, &err);
+    return command_finish(store, done, &err);
 }
 
 int command_system_list(const struct options *o, const struct settings *s)
@@ -106,7 +59,7 @@ int command_system_list(const struct options *o, const struct settings *s)
         store && store->kind->system_list(store, put_system, list_open(&l, o->json, true), &err);
     if (done)
         list_print(&l);
-    return finish(store, done, &err);
+    return command_finish(store, done, &err);
 }
 
 /* ---- token ---- */
@@ -193,22 +146,22 @@ int command_token_create(const struct options *o, const struct settings *s)
                token.prefix, text);
     else if (done)
         printf("%s\n", text);
-    return finish(store, done, &err);
+    return command_finish(store, done, &err);
 }
 
 static bool put_token(void *context, const struct control_token *t)
 {
     struct list *l = context;
     struct json_writer *w = &l->writer;
-    char created[INSTANT_DAY_BYTES], used[INSTANT_DAY_BYTES];
+    char created[INSTANT_DAY_BYTES], used[INSTANT_DAY_BYTES], rate[24] = "default rate";
+    if (t->records_per_s)
+        snprintf(rate, sizeof rate, "%u/s", (unsigned)t->records_per_s);
     if (!l->json)
-        return buffer_append_format(&l->out,
-                                    "%-13s %-24s %-28s %-10s %5d d  created %s  used %s%s\n",
-                                    t->prefix, t->system, t->person[0] ? t->person : "-",
-                                    plans[t->plan], t->retention_days,
-                                    day_or_never(t->created_ns, created),
-                                    day_or_never(t->activity.used_ns, used),
-                                    t->revoked_ns ? "  REVOKED" : "");
+        return buffer_append_format(
+            &l->out, "%4lld  %-13s %-24s %-28s %-10s %5d d  %s  created %s  used %s%s\n",
+            (long long)t->id, t->prefix, t->system, t->person[0] ? t->person : "-", plans[t->plan],
+            t->retention_days, rate, list_day(t->created_ns, created),
+            list_day(t->activity.used_ns, used), t->revoked_ns ? "  REVOKED" : "");
     json_object_open(w);
     json_put_key(w, "id");
     json_put_int(w, t->id);
@@ -222,6 +175,11 @@ static bool put_token(void *context, const struct control_token *t)
     json_put_string(w, plans[t->plan]);
     json_put_key(w, "retentionDays");
     json_put_int(w, t->retention_days);
+    json_put_key(w, "recordsPerSecond");
+    if (t->records_per_s)
+        json_put_uint(w, t->records_per_s);
+    else
+        json_put_null(w);
     json_put_key(w, "createdAt");
     json_put_time(w, t->created_ns);
     json_put_key(w, "lastUsedAt");
@@ -241,7 +199,7 @@ int command_token_list(const struct options *o, const struct settings *s)
         store && store->kind->token_list(store, put_token, list_open(&l, o->json, true), &err);
     if (done)
         list_print(&l);
-    return finish(store, done, &err);
+    return command_finish(store, done, &err);
 }
 
 /* Finds the token when it is given whole: two may begin alike. */
@@ -281,92 +239,5 @@ int command_token_revoke(const struct options *o, const struct settings *s)
         printf("revoked '%s'; running servers refuse it within seconds\n", shown);
     else if (done)
         printf("{\"revoked\":true}\n");
-    return finish(store, done, &err);
-}
-
-/* ---- user ---- */
-
-/* The whole of standard input but one line end. */
-static bool read_password(char out[LOGIN_MAX_PASSWORD_BYTES + 2], struct error *err)
-{
-    size_t len = fread(out, 1, LOGIN_MAX_PASSWORD_BYTES + 1, stdin);
-    if (len > 0 && out[len - 1] == '\n')
-        len--;
-    if (len > 0 && out[len - 1] == '\r')
-        len--;
-    out[len] = '\0';
-    if (strlen(out) == len && len >= LOGIN_MIN_PASSWORD_BYTES && len <= LOGIN_MAX_PASSWORD_BYTES)
-        return true;
-    error_set(err, FAIL_INVALID, "a password has %d to %d characters", LOGIN_MIN_PASSWORD_BYTES,
-              LOGIN_MAX_PASSWORD_BYTES);
-    return error_remedy(err, "write a longer one to standard input, alone");
-}
-
-static bool describe_user(const struct options *o, struct control_user *user, struct error *err)
-{
-    char password[LOGIN_MAX_PASSWORD_BYTES + 2];
-    *user = (struct control_user){.created_ns = clock_wall_ns(&platform_clock)};
-    if (!o->email || !email_normalise(bytes_of(o->email), user->email)) {
-        error_set(err, FAIL_INVALID, "--email must be an e-mail address");
-        return error_remedy(err, "write for example --email alice@example.com");
-    }
-    if (!o->role || !role_of_name(bytes_of(o->role), &user->role)) {
-        error_set(err, FAIL_INVALID, "--role is missing or not one there is");
-        return error_remedy(err, "give --role viewer, analyst, auditor or admin");
-    }
-    if (!o->password_stdin) {
-        error_set(err, FAIL_INVALID, "no password given");
-        return error_remedy(err, "write it to standard input and give --password-stdin");
-    }
-    bool done = read_password(password, err) &&
-                crypto_password_hash(password, user->password, sizeof user->password, err);
-    memset(password, 0, sizeof password);
-    return done;
-}
-
-int command_user_create(const struct options *o, const struct settings *s)
-{
-    struct error err = {0};
-    struct control_user user;
-    if (!describe_user(o, &user, &err))
-        return command_fail(&err);
-    struct control_store *store = command_open_control(s, &err);
-    bool done = store && store->kind->user_create(store, &user, &err) &&
-                command_note(store, "user.create", user.email, &err);
-    if (done && o->json)
-        printf("{\"email\":\"%s\",\"role\":\"%s\"}\n", user.email, role_name(user.role));
-    else if (done)
-        printf("created user '%s' as %s\n", user.email, role_name(user.role));
-    return finish(store, done, &err);
-}
-
-static bool put_user(void *context, const struct control_user *user)
-{
-    struct list *l = context;
-    struct json_writer *w = &l->writer;
-    char day[INSTANT_DAY_BYTES];
-    if (!l->json)
-        return buffer_append_format(&l->out, "%-40s %-8s created %s\n", user->email,
-                                    role_name(user->role), day_or_never(user->created_ns, day));
-    json_object_open(w);
-    json_put_key(w, "email");
-    json_put_string(w, user->email);
-    json_put_key(w, "role");
-    json_put_string(w, role_name(user->role));
-    json_put_key(w, "createdAt");
-    json_put_time(w, user->created_ns);
-    json_object_close(w);
-    return json_writer_ok(w);
-}
-
-int command_user_list(const struct options *o, const struct settings *s)
-{
-    struct error err = {0};
-    struct list l;
-    struct control_store *store = command_open_control(s, &err);
-    bool done =
-        store && store->kind->user_list(store, put_user, list_open(&l, o->json, true), &err);
-    if (done)
-        list_print(&l);
-    return finish(store, done, &err);
+    return command_finish(store, done, &err);
 }

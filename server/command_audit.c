@@ -48,7 +48,7 @@ static bool print_entry(void *context, const struct audit_entry *entry)
         json_put_string(&w, entry->source);
         json_object_close(&w);
     } else {
-        json_put_time(&w, entry->at_ns);
+        json_put_time(&w, entry->at_ns); /* in quotes */
     }
     bool good = json_writer_ok(&w);
     if (o->json)

@@ -109,6 +109,13 @@ int command_import_run(const struct options *o, const struct settings *s)
     struct control_store *store = command_open_control(s, &err);
     if (!store)
         return command_fail(&err);
+    char subject[64];
+    snprintf(subject, sizeof subject, "%.11s to %.11s", o->from ? o->from : "trailing days",
+             o->to ? o->to : "yesterday");
+    if (!command_note(store, "import.run", subject, &err)) {
+        store->kind->close(store);
+        return command_fail(&err);
+    }
     sigemptyset(&watch.signals);
     sigaddset(&watch.signals, SIGINT);
     sigaddset(&watch.signals, SIGTERM);

@@ -18,12 +18,23 @@ static int finish(struct message_store *store, bool done, const struct error *er
     return done ? EXIT_DONE : command_fail(err);
 }
 
+static bool note_run(const struct settings *s, const char *action, const char *subject,
+                     struct error *err)
+{
+    struct control_store *store = command_open_control(s, err);
+    bool done = store && command_note(store, action, subject, err);
+    if (store)
+        store->kind->close(store);
+    return done;
+}
+
 int command_retention_run(const struct options *o, const struct settings *s)
 {
     struct error err = {0};
     uint64_t deleted = 0;
     struct message_store *store = command_open_messages(s, &err);
-    bool done = store && store->kind->retain(store, clock_wall_ns(&platform_clock), &deleted, &err);
+    bool done = store && note_run(s, "retention.run", "rows past their retention", &err) &&
+                store->kind->retain(store, clock_wall_ns(&platform_clock), &deleted, &err);
     if (done)
         printf(o->json ? "{\"deleted\":%llu}\n" : "deleted %llu rows past their retention\n",
                (unsigned long long)deleted);
@@ -38,11 +49,7 @@ static bool note_erasure(const struct settings *s, const char *person, struct er
     crypto_sha256(bytes_of(person), hash);
     crypto_hex(bytes_make(hash, sizeof hash), hex);
     snprintf(subject, sizeof subject, "sha256:%s", hex);
-    struct control_store *store = command_open_control(s, err);
-    bool done = store && command_note(store, "erase", subject, err);
-    if (store)
-        store->kind->close(store);
-    return done;
+    return note_run(s, "erase", subject, err);
 }
 
 /* What Anthropic's APIs told of the person goes as well, and what is said of how they do. */
@@ -107,7 +114,7 @@ int command_backup(const struct options *o, const struct settings *s)
         error_remedy(&err, "give --out with a new directory");
         return command_fail(&err);
     }
-    bool done = fs_make_dirs(&fs_real, o->out, 0700, &err) &&
+    bool done = fs_make_dirs(&fs_real, o->out, 0700, &err) && note_run(s, "backup", o->out, &err) &&
                 back_up(s->store, o->out, "control.db", control_store_backup, &err) &&
                 back_up(s->messages, o->out, "messages.db", message_store_backup, &err) &&
                 fs_real.sync_dir(fs_real.disk, o->out, &err);

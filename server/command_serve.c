@@ -34,7 +34,7 @@
 #include "server/query/query.h"
 #include "server/router/router.h"
 
-enum { MAX_LOOPS = 64, MAX_SESSIONS = 4096, DRAIN_MS = 10000, HOUSEKEEPING_MS = 60000 };
+enum { MAX_LOOPS = 64, DRAIN_MS = 10000, HOUSEKEEPING_MS = 60000 };
 
 struct service;
 
@@ -119,7 +119,7 @@ static bool open_parts(struct service *s, struct error *err)
     s->login = s->messages ? login_create(s->control, s->clock, err) : NULL;
     if (!s->login)
         return false;
-    s->sessions = sessions_create(s->clock, MAX_SESSIONS);
+    s->sessions = sessions_create(s->control, s->clock);
     s->gate = gate_create(&(struct gate_options){.control = s->control, .clock = s->clock});
     s->prices = prices_create_builtin();
     s->ingest = ingest_create(&(struct ingest_options){

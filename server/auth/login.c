@@ -203,25 +203,29 @@ bool login_issue(struct login *l, const struct identity *who, struct buffer *out
     return done;
 }
 
-/* Finds sub and exp. The text is ours: its signature was checked. */
-static bool read_claims(struct bytes text, char email[CONTROL_EMAIL_BYTES], uint64_t *exp_s)
+/* Finds sub, iat and exp. The text is ours: its signature was checked. */
+static bool read_claims(struct bytes text, char email[CONTROL_EMAIL_BYTES], uint64_t *iat_s,
+                        uint64_t *exp_s)
 {
     struct json_reader r = json_reader_make(text);
     struct buffer sub = {.max_bytes = CONTROL_EMAIL_BYTES - 1};
-    bool has_sub = false, has_exp = false;
+    bool has_sub = false, has_iat = false, has_exp = false;
     enum json_token token = json_next(&r);
     if (token == JSON_OBJECT_OPEN)
         token = json_next(&r);
     while (token == JSON_KEY) {
         bool is_sub = json_string_equals(r.span, "sub"), is_exp = json_string_equals(r.span, "exp");
+        bool is_iat = json_string_equals(r.span, "iat");
         token = json_next(&r);
         if (is_sub && token == JSON_STRING)
             has_sub = json_string_decode(r.span, &sub);
         if (is_exp && token == JSON_NUMBER)
             has_exp = json_uint64(r.span, exp_s);
+        if (is_iat && token == JSON_NUMBER)
+            has_iat = json_uint64(r.span, iat_s);
         token = json_next(&r);
     }
-    bool good = token == JSON_OBJECT_CLOSE && has_sub && has_exp &&
+    bool good = token == JSON_OBJECT_CLOSE && has_sub && has_iat && has_exp &&
                 email_normalise(buffer_bytes(&sub), email);
     buffer_clear(&sub);
     return good;
@@ -230,9 +234,10 @@ static bool read_claims(struct bytes text, char email[CONTROL_EMAIL_BYTES], uint
 bool login_verify(struct login *l, struct bytes token, struct identity *out, struct error *err)
 {
     struct buffer claims = {.max_bytes = MAX_CLAIMS_BYTES};
-    uint64_t exp_s = 0;
+    uint64_t iat_s = 0, exp_s = 0;
+    struct control_user user;
     bool good = crypto_jwt_verify(bytes_make(l->key, KEY_BYTES), token, &claims) &&
-                read_claims(buffer_bytes(&claims), out->email, &exp_s);
+                read_claims(buffer_bytes(&claims), out->email, &iat_s, &exp_s);
     buffer_clear(&claims);
     if (!good) {
         error_set(err, FAIL_DENIED, "the bearer token is not one of this server's");
@@ -242,10 +247,15 @@ bool login_verify(struct login *l, struct bytes token, struct identity *out, str
         error_set(err, FAIL_DENIED, "the bearer token has expired");
         return error_remedy(err, "log in again at POST /api/v1/auth/login");
     }
-    if (!login_refresh(l, out, err))
+    if (!l->control->kind->user_find(l->control, out->email, &user, err))
         return err->kind == FAIL_NOT_FOUND
                    ? error_set(err, FAIL_DENIED, "the bearer token's user no longer exists")
                    : false;
+    if (iat_s < user.valid_from_ns / NS_PER_S) {
+        error_set(err, FAIL_DENIED, "the bearer token was revoked");
+        return error_remedy(err, "log in again at POST /api/v1/auth/login");
+    }
+    out->role = user.role;
     return true;
 }
 

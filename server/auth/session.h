@@ -1,8 +1,8 @@
 /*
- * Browser sessions: an opaque cookie value of which only the hash is kept, and
- * a CSRF token that every form repeats. Kept in memory, so a restart logs
- * people out; when full, the session that is nearest its end gives way.
- * A session ends after 30 minutes unused or 12 hours. Any thread.
+ * Browser sessions: an opaque cookie value of which only the hash is kept, in the control store, so
+ * that they outlive a restart and can be ended from outside; and a CSRF token, made from the cookie,
+ * that every form repeats. A session ends after 30 minutes unused or 12 hours; a user has at most 50.
+ * Any thread; all but session_csrf_matches() may block on the store.
  */
 #ifndef SERVER_AUTH_SESSION_H
 #define SERVER_AUTH_SESSION_H
@@ -11,29 +11,31 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "server/auth/identity.h"
+#include "server/store/control.h"
 
 struct sessions;
 
 enum { SESSION_SECRET_BYTES = 44, SESSION_COOKIE_LIFE_S = 12 * 3600 };
 
 struct session {
-    struct identity who;             /* role: of when it was begun; login_refresh() for now's */
+    struct identity who; /* the role is the least: login_refresh() fills in the user's */
     char csrf[SESSION_SECRET_BYTES]; /* what forms must repeat */
 };
 
-struct sessions *sessions_create(const struct clock *clock, size_t max_sessions);
+struct sessions *sessions_create(struct control_store *control, const struct clock *clock);
 void sessions_destroy(struct sessions *sessions); /* NULL is fine */
 
 /* Begins one; `cookie` is the value to hand to the browser. */
-void sessions_begin(struct sessions *sessions, const struct identity *who,
-                    char cookie[SESSION_SECRET_BYTES], struct session *out);
+MUST_USE bool sessions_begin(struct sessions *sessions, const struct identity *who,
+                             char cookie[SESSION_SECRET_BYTES], struct error *err);
 
-/* False: there is no such session, or it has ended. */
-MUST_USE bool sessions_find(struct sessions *sessions, struct bytes cookie, struct session *out);
+/* FAIL_NOT_FOUND: there is no such session, or it has ended. */
+MUST_USE bool sessions_find(struct sessions *sessions, struct bytes cookie, struct session *out,
+                            struct error *err);
 
-void sessions_end(struct sessions *sessions, struct bytes cookie);
-void sessions_end_all_of(struct sessions *sessions, const char *email);
+MUST_USE bool sessions_end(struct sessions *sessions, struct bytes cookie, struct error *err);
 
 /* In constant time. */
 bool session_csrf_matches(const struct session *session, struct bytes given);

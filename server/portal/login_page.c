@@ -48,8 +48,12 @@ static bool comes_from_here(const struct http_request *request)
 static void begin_session(struct portal *p, struct route_call *call, const struct identity *who)
 {
     char cookie[SESSION_SECRET_BYTES], header[256];
-    struct session session;
-    sessions_begin(p->sessions, who, cookie, &session);
+    struct error err = {0};
+    if (!sessions_begin(p->sessions, who, cookie, &err)) {
+        log_failure(p->log, LOG_ERROR_LEVEL, "portal", "cannot begin a session", &err);
+        show_form(call, 503, "Nobody can be logged in now.");
+        return;
+    }
     snprintf(header, sizeof header, "%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%s",
              SESSION_COOKIE_NAME, cookie, SESSION_COOKIE_LIFE_S,
              call->request->is_tls ? "; Secure" : "");
@@ -100,7 +104,12 @@ void portal_log_in(void *context, struct route_call *call)
 void portal_log_out(void *context, struct route_call *call)
 {
     struct portal *p = context;
-    sessions_end(p->sessions, request_cookie(call->request, SESSION_COOKIE_NAME));
+    struct error err = {0};
+    if (!sessions_end(p->sessions, request_cookie(call->request, SESSION_COOKIE_NAME), &err)) {
+        log_failure(p->log, LOG_ERROR_LEVEL, "portal", "cannot end a session", &err);
+        show_form(call, 503, "The session could not be ended. Try again.");
+        return;
+    }
     static const char *const headers[] = {"location",
                                           "/login",
                                           "set-cookie",

@@ -172,7 +172,10 @@ static bool identify(struct router *r, struct route_call *call, struct error *er
     if (header.len > 7 && bytes_equal_ignoring_case(bytes_make(header.data, 7), "Bearer "))
         return login_verify(r->login, bytes_make(header.data + 7, header.len - 7), &call->who, err);
     struct bytes cookie = request_cookie(call->request, SESSION_COOKIE_NAME);
-    if (cookie.len > 0 && sessions_find(r->sessions, cookie, &call->session)) {
+    bool found = cookie.len > 0 && sessions_find(r->sessions, cookie, &call->session, err);
+    if (cookie.len > 0 && !found && err->kind != FAIL_NOT_FOUND)
+        return false;
+    if (found) {
         call->who = call->session.who;
         if (login_refresh(r->login, &call->who, err))
             return true;

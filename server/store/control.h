@@ -66,6 +66,14 @@ struct control_user {
     enum control_role role;
     char password[256]; /* scrypt, PHC string form */
     uint64_t created_ns;
+    uint64_t valid_from_ns; /* bearer tokens issued before are worthless; 0: none are */
+};
+
+/* A browser's session; the cookie itself is never kept. */
+struct control_session {
+    uint8_t sha256[CONTROL_HASH_BYTES]; /* of the cookie */
+    char email[CONTROL_EMAIL_BYTES];
+    uint64_t begun_ns, used_ns;
 };
 
 typedef bool control_system_visit(void *context, const struct control_system *system);
@@ -106,6 +114,25 @@ struct control_store_kind {
                       struct error *err); /* FAIL_NOT_FOUND */
     bool (*user_list)(struct control_store *store, control_user_visit *visit, void *context,
                       struct error *err);
+
+    /* Writes role, password and valid_from_ns of the user with this e-mail. FAIL_NOT_FOUND. */
+    bool (*user_update)(struct control_store *store, const struct control_user *user,
+                        struct error *err);
+    bool (*user_remove)(struct control_store *store, const char *email,
+                        struct error *err); /* with the sessions; FAIL_NOT_FOUND */
+
+    /* Also removes sessions begun before `begun_before_ns` or last used before `used_before_ns`,
+     * and of the user's own all but the newest `keep`. */
+    bool (*session_begin)(struct control_store *store, const struct control_session *session,
+                          uint64_t begun_before_ns, uint64_t used_before_ns, unsigned keep,
+                          struct error *err);
+    bool (*session_find)(struct control_store *store, const uint8_t sha256[CONTROL_HASH_BYTES],
+                         struct control_session *out, struct error *err); /* FAIL_NOT_FOUND */
+    bool (*session_used)(struct control_store *store, const uint8_t sha256[CONTROL_HASH_BYTES],
+                         uint64_t now_ns, struct error *err);
+    bool (*session_end)(struct control_store *store, const uint8_t sha256[CONTROL_HASH_BYTES],
+                        struct error *err); /* also when there is none */
+    bool (*session_end_all)(struct control_store *store, const char *email, struct error *err);
 
     /* Small values by name: secrets of the server's own (JWT key), versions, marks. */
     bool (*value_get)(struct control_store *store, const char *name, struct buffer *out,

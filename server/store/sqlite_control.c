@@ -24,7 +24,8 @@ static const char *const STEPS[] = {STEP_1,
                                     SQLITE_API_USAGE_SCHEMA,
                                     SQLITE_AUDIT_SCHEMA,
                                     SQLITE_API_ERASED_SCHEMA,
-                                    SQLITE_HEALTH_SCHEMA};
+                                    SQLITE_HEALTH_SCHEMA,
+                                    SQLITE_SESSION_SCHEMA};
 
 /* Small and rarely asked: one connection behind a lock. */
 struct sqlite_control {
@@ -321,7 +322,8 @@ static void read_user(sqlite3_stmt *q, struct control_user *out)
 {
     *out = (struct control_user){.id = sqlite3_column_int64(q, 0),
                                  .role = (enum control_role)sqlite3_column_int(q, 2),
-                                 .created_ns = (uint64_t)sqlite3_column_int64(q, 4)};
+                                 .created_ns = (uint64_t)sqlite3_column_int64(q, 4),
+                                 .valid_from_ns = (uint64_t)sqlite3_column_int64(q, 5)};
     control_text(q, 1, out->email, sizeof out->email);
     control_text(q, 3, out->password, sizeof out->password);
 }
@@ -350,10 +352,10 @@ static bool control_user_create(struct control_store *store, const struct contro
 static bool control_user_find(struct control_store *store, const char *email,
                               struct control_user *out, struct error *err)
 {
-    sqlite3_stmt *q =
-        control_begin(store,
-                      "SELECT id,email,role,password,created_ns FROM user WHERE email=lower(?1)",
-                      err);
+    sqlite3_stmt *q = control_begin(
+        store,
+        "SELECT id,email,role,password,created_ns,valid_from_ns FROM user WHERE email=lower(?1)",
+        err);
     bool row = false;
     if (!q)
         return false;
@@ -370,9 +372,9 @@ static bool control_user_find(struct control_store *store, const char *email,
 static bool control_user_list(struct control_store *store, control_user_visit *visit, void *context,
                               struct error *err)
 {
-    sqlite3_stmt *q =
-        control_begin(store, "SELECT id,email,role,password,created_ns FROM user ORDER BY email",
-                      err);
+    sqlite3_stmt *q = control_begin(
+        store, "SELECT id,email,role,password,created_ns,valid_from_ns FROM user ORDER BY email",
+        err);
     bool row = true, ok = q != NULL;
     while (ok && (ok = sqlite_next(control_db(store), q, &row, err)) && row) {
         struct control_user user;
@@ -382,6 +384,48 @@ static bool control_user_list(struct control_store *store, control_user_visit *v
     }
     if (q)
         control_end(store, q);
+    return ok;
+}
+
+static bool no_user(const char *email, struct error *err)
+{
+    error_set(err, FAIL_NOT_FOUND, "there is no user '%.100s'", email);
+    return error_remedy(err, "`claude-telemetry-server user list` shows them");
+}
+
+static bool control_user_update(struct control_store *store, const struct control_user *user,
+                                struct error *err)
+{
+    sqlite3_stmt *q =
+        control_begin(store,
+                      "UPDATE user SET role=?2,password=?3,valid_from_ns=?4 WHERE email=lower(?1)",
+                      err);
+    if (!q)
+        return false;
+    sqlite_bind_bytes(q, 1, bytes_of(user->email));
+    sqlite3_bind_int(q, 2, (int)user->role);
+    sqlite_bind_bytes(q, 3, bytes_of(user->password));
+    sqlite3_bind_int64(q, 4, (int64_t)user->valid_from_ns);
+    bool ok = sqlite_do(control_db(store), q, err);
+    if (ok && sqlite3_changes(control_db(store)) == 0)
+        ok = no_user(user->email, err);
+    control_end(store, q);
+    return ok;
+}
+
+static bool control_user_remove(struct control_store *store, const char *email, struct error *err)
+{
+    /* Sessions first: without its user a session is worthless, but a user without sessions is not. */
+    if (!sqlite_session_end_all(store, email, err))
+        return false;
+    sqlite3_stmt *q = control_begin(store, "DELETE FROM user WHERE email=lower(?1)", err);
+    if (!q)
+        return false;
+    sqlite_bind_bytes(q, 1, bytes_of(email));
+    bool ok = sqlite_do(control_db(store), q, err);
+    if (ok && sqlite3_changes(control_db(store)) == 0)
+        ok = no_user(email, err);
+    control_end(store, q);
     return ok;
 }
 
@@ -435,6 +479,13 @@ const struct control_store_kind sqlite_control_kind = {
     .user_create = control_user_create,
     .user_find = control_user_find,
     .user_list = control_user_list,
+    .user_update = control_user_update,
+    .user_remove = control_user_remove,
+    .session_begin = sqlite_session_begin,
+    .session_find = sqlite_session_find,
+    .session_used = sqlite_session_used,
+    .session_end = sqlite_session_end,
+    .session_end_all = sqlite_session_end_all,
     .value_get = control_value_get,
     .value_put = control_value_put,
     .fleet = &sqlite_fleet_kind,

@@ -35,5 +35,18 @@ extern const char SQLITE_API_USAGE_SCHEMA[];
 extern const char SQLITE_API_ERASED_SCHEMA[];
 extern const char SQLITE_AUDIT_SCHEMA[];
 extern const char SQLITE_HEALTH_SCHEMA[];
+extern const char SQLITE_SESSION_SCHEMA[];
+
+/* Sessions, sqlite_session.c: as in struct control_store_kind. */
+bool sqlite_session_begin(struct control_store *store, const struct control_session *session,
+                          uint64_t begun_before_ns, uint64_t used_before_ns, unsigned keep,
+                          struct error *err);
+bool sqlite_session_find(struct control_store *store, const uint8_t sha256[CONTROL_HASH_BYTES],
+                         struct control_session *out, struct error *err);
+bool sqlite_session_used(struct control_store *store, const uint8_t sha256[CONTROL_HASH_BYTES],
+                         uint64_t now_ns, struct error *err);
+bool sqlite_session_end(struct control_store *store, const uint8_t sha256[CONTROL_HASH_BYTES],
+                        struct error *err);
+bool sqlite_session_end_all(struct control_store *store, const char *email, struct error *err);
 
 #endif

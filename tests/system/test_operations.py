@@ -5,10 +5,15 @@ import http.server
 import json
 import pathlib
 import queue
+import re
 import sqlite3
 import sys
 import threading
+import time
 import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from scripts import demo  # noqa: E402
@@ -53,19 +58,24 @@ class Audit(OperationsTest):
         self.server.get("/api/v1/messages/aggregate", accept="text/csv", metric="count")
         self.server.cli("token", "revoke", self.server.token[:12])
         self.server.cli("erase", "--email", "gone@example.com")
+        self.server.cli("retention", "run")
+        self.server.cli("backup", "--out", self.folder / "backup")
+        self.server.cli("user", "role", "--email", "ana@example.com", "--role", "viewer")
 
         self.assertEqual(["aud@example.com"], [e["who"] for e in self.entries(action="message.read")])
         self.assertEqual(path, self.entries(action="message.read")[0]["subject"])
         self.assertEqual("/api/v1/messages/aggregate?metric=count", self.entries(action="export")[0]["subject"])
         actions = {e["action"] for e in self.entries()}
         self.assertLessEqual({"login", "system.create", "token.create", "token.revoke", "user.create",
-                              "erase"}, actions)
+                              "erase", "retention.run", "backup", "user.role"}, actions)
         everything = json.dumps(self.entries(take=1000))
         for secret in self.server.token, programs.PASSWORD, "gone@example.com", auditor:
             self.assertNotIn(secret, everything)
         status, _, _ = programs.http("GET", self.server.url + "/api/v1/audit", None,
                                      {"Authorization": f"Bearer {analyst}"})
         self.assertEqual(403, status)
+        status, _, _ = programs.http("GET", self.server.url + "/api/v1/messages", None, {"Authorization": f"Bearer {analyst}"})
+        self.assertEqual(403, status)  # a viewer since the role was changed
 
         first = self.server.get("/api/v1/audit", take=2)
         second = self.server.get("/api/v1/audit", take=2, cursor=first["nextCursor"])
@@ -73,6 +83,54 @@ class Audit(OperationsTest):
         self.assertEqual(ids, list(range(ids[0], ids[0] - 4, -1)))
         self.assertIn("none changed", self.server.cli("audit", "verify"))
         self.assertIn("token.revoke", self.server.cli("audit", "list"))
+
+
+class Sessions(OperationsTest):
+    """As a browser keeps them: a cookie, and the token that its forms repeat."""
+
+    EMAIL = "admin@example.com"
+
+    def log_in(self):
+        form = urllib.parse.urlencode({"email": self.EMAIL, "password": programs.PASSWORD}).encode()
+        request = urllib.request.Request(self.server.url + "/login", data=form, method="POST",
+                                         headers={"Content-Type": "application/x-www-form-urlencoded"})
+        class Stay(urllib.request.HTTPRedirectHandler):
+            def redirect_request(self, *_):
+                return None
+        try:
+            urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay).open(request, timeout=20)
+        except urllib.error.HTTPError as answer:
+            self.assertEqual(303, answer.code)
+            return answer.headers["Set-Cookie"].partition(";")[0]
+
+    def status(self, cookie):
+        return programs.http("GET", self.server.url + "/api/v1/devices", None, {"Cookie": cookie})[0]
+
+    def test_they_outlive_a_restart_and_end_when_they_are_ended(self):
+        cookie, other = self.log_in(), self.log_in()
+        bearer = lambda: programs.http("GET", self.server.url + "/api/v1/devices", None,  # noqa: E731
+                                       {"Authorization": f"Bearer {self.server.jwt}"})[0]
+        self.server.get("/api/v1/devices")
+        self.assertEqual((200, 200), (self.status(cookie), bearer()))
+        self.server.program.stop()
+        self.server.start()
+        self.assertEqual((200, 200, 200), (self.status(cookie), self.status(other), bearer()))
+        page = programs.http("GET", self.server.url + "/", None, {"Cookie": cookie})[2].decode()
+        csrf = re.search(r'name="?csrf"? value="?([^"> ]+)', page)[1]
+        form = urllib.parse.urlencode({"csrf": "x" + csrf}).encode()
+        self.assertEqual(403, programs.http("POST", self.server.url + "/logout", form, {"Cookie": cookie})[0])
+        form = urllib.parse.urlencode({"csrf": csrf}).encode()
+        programs.http("POST", self.server.url + "/logout", form, {"Cookie": cookie})
+        self.assertEqual((401, 200), (self.status(cookie), self.status(other)))
+        time.sleep(1.1)  # bearer tokens tell when they were issued in whole seconds
+        self.server.cli("user", "logout", "--email", self.EMAIL)
+        self.assertEqual((401, 401), (self.status(other), bearer()))
+        third = self.log_in()
+        self.server.cli("user", "password", "--email", self.EMAIL, "--password-stdin", stdin="another long password")
+        self.assertEqual(401, self.status(third))
+        self.assertIn("no user", self.server.cli("user", "delete", "--email", "nobody@example.com", code=1))
+        self.server.cli("user", "delete", "--email", self.EMAIL)
+        self.assertNotIn(self.EMAIL, self.server.cli("user", "list"))
 
 
 class Upgrade(unittest.TestCase):
