@@ -321,28 +321,29 @@ static void ask_relay(const struct scene *scene, struct probe *out)
     probe_perform(&call, scene->clock, out);
 }
 
-/* The header that Claude Code would show the relay: of the first person whose settings name one. */
-static const char *relay_token(const struct scene *scene)
+/* Of the first person whose settings name one. */
+bool probe_relay_token_line(const struct scene *scene, char out[PROBE_LINE_BYTES])
 {
+    static const char name[] = "X-Relay-Token=";
     for (size_t i = 0; i < scene->view_count; i++) {
         const char *headers = view_value(scene->views[i], "OTEL_EXPORTER_OTLP_HEADERS");
-        const char *token = headers ? strstr(headers, "X-Relay-Token=") : NULL;
-        if (token)
-            return token + strlen("X-Relay-Token=");
+        const char *token = headers ? strstr(headers, name) : NULL;
+        if (!token)
+            continue;
+        token += strlen(name);
+        snprintf(out, PROBE_LINE_BYTES, "X-Relay-Token: %.*s", (int)strcspn(token, ","), token);
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 static void ask_export(const struct scene *scene, struct probe *out)
 {
-    char url[80], header[200];
-    const char *token = relay_token(scene);
+    char url[80], header[PROBE_LINE_BYTES];
     const char *lines[] = {"Content-Type: application/x-protobuf", NULL, NULL};
     snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/logs", scene_relay_port(scene));
-    if (token) {
-        snprintf(header, sizeof header, "X-Relay-Token: %.*s", (int)strcspn(token, ","), token);
+    if (probe_relay_token_line(scene, header))
         lines[1] = header;
-    }
     struct probe_call call = {.url = url, .headers = lines};
     probe_perform(&call, scene->clock, out);
     if (out->broken == PROBE_DONE && out->duration_ms > SLOW_MS)

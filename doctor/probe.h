@@ -62,4 +62,8 @@ struct probe_call {
 };
 void probe_perform(const struct probe_call *call, const struct clock *clock, struct probe *out);
 
+/* The header line "X-Relay-Token: …" that Claude Code would show the relay; false when none. */
+enum { PROBE_LINE_BYTES = 256 };
+bool probe_relay_token_line(const struct scene *scene, char out[PROBE_LINE_BYTES]);
+
 #endif

@@ -1,6 +1,7 @@
 /*
- * The whole way: one marked record through the relay, and whether every
- * destination took it, as the relay's own counters tell.
+ * The whole way: one marked record through the relay, and whether every destination took it, as
+ * the relay's own counters tell. Our server is asked itself whether the record is stored; of
+ * others a 200 is the last that can be seen from here.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "core/http/client.h"
 #include "core/otlp/wire.h"
+#include "doctor/arrival.h"
 #include "doctor/judge.h"
 #include "doctor/probe.h"
 #include "platform/platform.h"
@@ -42,6 +44,7 @@ static bool make_request(const char *mark, uint64_t now_ns, struct buffer *out)
               wire_put_bytes(&record, 5, buffer_bytes(&body)) &&
               put_attribute(&record, 6, "event.name", "claude_telemetry.doctor") &&
               put_attribute(&record, 6, "doctor.mark", mark) &&
+              put_attribute(&record, 6, "session.id", mark) && /* the server finds rows by it */
               wire_put_bytes(&scope, 2, buffer_bytes(&record)) &&
               wire_put_bytes(&all, 1, buffer_bytes(&resource)) &&
               wire_put_bytes(&all, 2, buffer_bytes(&scope)) &&
@@ -78,10 +81,28 @@ static uint64_t counter(const struct buffer *metrics, const char *name, const ch
     return at ? strtoull(at + strlen(line), NULL, 10) : 0;
 }
 
+/* Of all signals together. */
+static uint64_t received_requests(const struct buffer *metrics)
+{
+    static const char line[] = "claude_telemetry_received_requests_total{";
+    uint64_t sum = 0;
+    const char *at = (const char *)metrics->data;
+    while ((at = strstr(at, line))) {
+        at += strcspn(at, "}\n");
+        sum += *at == '}' ? strtoull(at + 1, NULL, 10) : 0;
+    }
+    return sum;
+}
+
+/* ---- Who should take it ---- */
+
 struct awaited {
     const char *name;
-    uint64_t sent_before;
-    bool has_arrived;
+    bool is_server; /* ours: it can be asked */
+    uint64_t sent_before, backlog_before, backlog;
+    bool is_taken;
+    enum arrival arrival; /* of our server, once it is taken */
+    char reason[ARRIVAL_REASON_BYTES];
 };
 
 /* Which destinations should take a log record now. */
@@ -104,33 +125,98 @@ static size_t await_which(const struct scene *scene, const struct buffer *metric
         else
             list[count++] =
                 (struct awaited){.name = name,
+                                 .is_server = arrival_is_server(scene, d),
+                                 .arrival = ARRIVAL_NOT_YET,
                                  .sent_before =
-                                     counter(metrics, "destination_sent_records_total", name)};
+                                     counter(metrics, "destination_sent_records_total", name),
+                                 .backlog_before =
+                                     counter(metrics, "destination_backlog_requests", name)};
     }
     return count;
 }
 
-static bool all_arrived(const struct buffer *metrics, struct awaited *list, size_t count)
+/*
+ * The queue is first in, first out: once no more requests wait than came after the record, the
+ * record is not among them, however busy the machine is.
+ */
+static void look(const struct buffer *metrics, uint64_t received_then, struct awaited *a)
 {
-    bool all = true;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t sent = counter(metrics, "destination_sent_records_total", list[i].name);
-        uint64_t waiting = counter(metrics, "destination_backlog_requests", list[i].name);
-        list[i].has_arrived = sent > list[i].sent_before && waiting == 0;
-        all = all && list[i].has_arrived;
-    }
-    return all;
+    uint64_t sent = counter(metrics, "destination_sent_records_total", a->name);
+    uint64_t received = received_requests(metrics);
+    uint64_t later = received > received_then ? received - received_then : 0;
+    a->backlog = counter(metrics, "destination_backlog_requests", a->name);
+    a->is_taken = a->is_taken || (sent > a->sent_before && a->backlog <= later);
 }
 
-static void send_and_await(const struct scene *scene, struct awaited *list, size_t count,
-                           struct buffer *metrics, struct finding *f)
+static bool is_settled(const struct awaited *a)
 {
-    char mark[PLATFORM_UUID_BYTES], url[80];
-    const char *const headers[] = {"Content-Type: application/x-protobuf", NULL};
+    return a->is_taken && !(a->is_server && a->arrival == ARRIVAL_NOT_YET);
+}
+
+static void await(const struct scene *scene, const char *mark, struct awaited *list, size_t count,
+                  struct buffer *metrics)
+{
+    uint64_t start = clock_monotonic_ns(scene->clock), received_then = 0;
+    bool all = false;
+    for (bool first = true; !all; first = false) {
+        if (!first)
+            nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * (long)NS_PER_MS}, NULL);
+        if (!read_metrics(scene, metrics))
+            return;
+        if (first)
+            received_then = received_requests(metrics);
+        all = true;
+        for (size_t i = 0; i < count; i++) {
+            look(metrics, received_then, &list[i]);
+            if (list[i].is_taken && list[i].is_server && list[i].arrival == ARRIVAL_NOT_YET)
+                list[i].arrival = arrival_ask(scene, mark, list[i].reason);
+            all = all && is_settled(&list[i]);
+        }
+        if (clock_monotonic_ns(scene->clock) - start > WAIT_MS * NS_PER_MS)
+            return;
+    }
+}
+
+/* ---- Telling ---- */
+
+static void tell(const struct awaited *a, const char *mark, struct finding *f)
+{
+    if (!a->is_taken && a->backlog_before > 1 && a->backlog < a->backlog_before)
+        finding_add(f, CHECK_WARN, "wait for it, and run the doctor again",
+                    "'%s' is catching up: %" PRIu64 " requests wait before the record %s", a->name,
+                    a->backlog, mark);
+    else if (!a->is_taken)
+        finding_add(f, CHECK_FAIL,
+                    "run: claude-telemetry-agent status    for what it says of this destination",
+                    "'%s' did not take the record %s within %d s", a->name, mark, WAIT_MS / 1000);
+    else if (!a->is_server)
+        finding_add(f, CHECK_OK, NULL,
+                    "'%s' took the record (what a foreign receiver keeps cannot be seen from "
+                    "here): %s",
+                    a->name, mark);
+    else if (a->arrival == ARRIVAL_STORED)
+        finding_add(f, CHECK_OK, NULL, "'%s' has stored the record %s", a->name, mark);
+    else if (a->arrival == ARRIVAL_UNKNOWN)
+        finding_add(f, CHECK_OK, NULL, "'%s' took the record, and %s: %s", a->name, a->reason,
+                    mark);
+    else
+        finding_add(f, CHECK_FAIL,
+                    "see whether destination and server.url lead to the same server, and look at "
+                    "that server: claude-telemetry-server's log, and GET /readyz",
+                    "'%s' answered 200 to the record %s, and the server has not stored it within "
+                    "%d s",
+                    a->name, mark, WAIT_MS / 1000);
+}
+
+static bool send_record(const struct scene *scene, const char *mark, struct finding *f)
+{
+    char url[80], token[PROBE_LINE_BYTES];
+    const char *headers[] = {"Content-Type: application/x-protobuf", NULL, NULL};
     struct buffer request = {.max_bytes = 32 * KIB}, body = {.max_bytes = 64 * KIB},
                   answer_headers = {.max_bytes = 64 * KIB};
-    struct http_result result = {0};
-    platform_uuid(mark);
+    struct http_result result = {.error = ""};
+    if (probe_relay_token_line(scene, token))
+        headers[1] = token;
     snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/logs", scene_relay_port(scene));
     if (make_request(mark, clock_wall_ns(scene->clock), &request)) {
         struct http_call call = {.method = "POST",
@@ -140,35 +226,20 @@ static void send_and_await(const struct scene *scene, struct awaited *list, size
                                  .timeout_ms = 5000};
         http_client_perform(&call, &result, &body, &answer_headers);
     }
-    if (result.status != 200) {
+    bool ok = result.status == 200;
+    if (!ok)
         finding_add(f, CHECK_FAIL, "see relay.accepts", "the relay answered %d to a record: %s",
-                    result.status, result.error ? result.error : "");
-    } else {
-        for (int waited = 0; waited < WAIT_MS && !all_arrived(metrics, list, count);
-             waited += LOOK_MS) {
-            nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * (long)NS_PER_MS}, NULL);
-            if (!read_metrics(scene, metrics))
-                break;
-        }
-        for (size_t i = 0; i < count; i++)
-            if (list[i].has_arrived)
-                finding_add(f, CHECK_OK, NULL, "'%s' took the record %s", list[i].name, mark);
-            else
-                finding_add(f, CHECK_FAIL,
-                            "run: claude-telemetry-agent status    for what it says "
-                            "of this destination",
-                            "'%s' did not take the record %s within %d s", list[i].name, mark,
-                            WAIT_MS / 1000);
-    }
+                    result.status, result.error);
     buffer_clear(&request);
     buffer_clear(&body);
     buffer_clear(&answer_headers);
+    return ok;
 }
 
 static void check_end_to_end(const struct scene *scene, const struct check_target *target,
                              struct finding *f)
 {
-    struct awaited list[AGENT_MAX_DESTINATIONS] = {0};
+    struct awaited list[AGENT_MAX_DESTINATIONS];
     struct buffer metrics = {.max_bytes = METRICS_BYTES};
     (void)target;
     if (!scene_has_agent(scene))
@@ -180,10 +251,14 @@ static void check_end_to_end(const struct scene *scene, const struct check_targe
     else if (!read_metrics(scene, &metrics))
         finding_add(f, CHECK_SKIP, NULL, "the relay does not tell its counters");
     else {
+        char mark[PLATFORM_UUID_BYTES];
         size_t count = await_which(scene, &metrics, list, f);
-        if (count > 0)
-            send_and_await(scene, list, count, &metrics, f);
-        else if (f->seen[0] == '\0')
+        platform_uuid(mark);
+        if (count > 0 && send_record(scene, mark, f)) {
+            await(scene, mark, list, count, &metrics);
+            for (size_t i = 0; i < count; i++)
+                tell(&list[i], mark, f);
+        } else if (f->seen[0] == '\0')
             finding_add(f, CHECK_SKIP, NULL, "no destination takes log records");
     }
     buffer_clear(&metrics);

@@ -14,6 +14,10 @@ struct fleet {
     struct watch *watch;
 };
 
+/* The device whose token the request carries; answers itself, and is false, when there is none. */
+MUST_USE bool fleet_authenticate(struct fleet *fleet, struct route_call *call,
+                                 struct fleet_device *device);
+
 /* Sets the device's state from its facts; a change is stored and logged, the device is not. */
 MUST_USE bool fleet_judge(struct fleet *fleet, struct fleet_device *device,
                           const struct heartbeat_document *heartbeat, struct error *err);
@@ -33,6 +37,7 @@ void fleet_answer(struct route_call *call, struct buffer *out, const struct json
                   bool good, const struct error *err);
 
 route_handler fleet_list_health, fleet_list_changes;
+route_handler fleet_find_mark;
 route_handler fleet_list_devices;
 route_handler fleet_get_device;
 route_handler fleet_ask_doctor;

@@ -277,8 +277,7 @@ bool fleet_put_row(struct fleet *f, struct route_call *call, const struct fleet_
 
 /* ---- Who is it? ---- */
 
-/* The device whose token the request carries; answers itself when there is none. */
-static bool authenticate(struct fleet *f, struct route_call *call, struct fleet_device *device)
+bool fleet_authenticate(struct fleet *f, struct route_call *call, struct fleet_device *device)
 {
     static const struct {
         int status;
@@ -460,7 +459,7 @@ static void heartbeat(void *context, struct route_call *call)
     struct heartbeat_document document;
     struct bytes body = call->request->body;
     char natural_id[FLEET_ID_BYTES + 32];
-    if (!authenticate(f, call, &device))
+    if (!fleet_authenticate(f, call, &device))
         return;
     if (!heartbeat_read(body, &document, &err)) {
         answer_failure(call->exchange, &err);
@@ -491,7 +490,7 @@ static void doctor_report(void *context, struct route_call *call)
     struct fleet_device device;
     struct doctor_summary summary;
     struct bytes body = call->request->body;
-    if (!authenticate(f, call, &device))
+    if (!fleet_authenticate(f, call, &device))
         return;
     if (!doctor_summary_read(body, &summary, &err)) {
         answer_failure(call->exchange, &err);
@@ -572,6 +571,7 @@ static const struct route routes[] = {
      FLEET_MAX_DOCUMENT_BYTES},
     {"GET", "/api/v1/health", ACCESS_ANALYST, 0, fleet_list_health, 0},
     {"GET", "/api/v1/health/changes", ACCESS_ANALYST, 0, fleet_list_changes, 0},
+    {"GET", "/api/v1/doctor-marks/{mark}", ACCESS_PUBLIC, 0, fleet_find_mark, 0},
     {"GET", "/api/v1/devices", ACCESS_ANALYST, 0, fleet_list_devices, 0},
     {"GET", "/api/v1/devices/{id}", ACCESS_ANALYST, 0, fleet_get_device, 0},
     {"POST", "/api/v1/devices/{id}/doctor", ACCESS_ADMIN, 0, fleet_ask_doctor, 1024},

@@ -47,6 +47,12 @@ class Peer:
                     text = "".join(f'claude_telemetry_destination_{name}{{destination="central"}} {value}\n' for name, value in
                                    (("sent_records_total", peer.sent), ("backlog_requests", peer.backlog)))
                     self.answer(200, text.encode(), "text/plain")
+                elif self.path.startswith("/api/v1/doctor-marks/"):
+                    peer.requests.append((self.path, dict(self.headers), b""))
+                    if peer.stores is None:
+                        return self.answer(404)
+                    mark = self.path.rsplit("/", 1)[1]
+                    self.answer(200, json.dumps({"mark": mark, "arrived": peer.stores}).encode(), "application/json")
                 else:
                     self.answer(200, b"ok\n", "text/plain")
 
@@ -87,6 +93,7 @@ class Peer:
         self.status, self.body, self.kind, self.headers = 200, b"", "application/x-protobuf", ()
         self.get_status, self.token, self.local_token = 200, None, None
         self.skew_s, self.delay_s, self.delivers = 0, 0, True
+        self.stores = None  # as our server: whether a doctor's record is stored; None: not our server
         self.sent, self.backlog, self.requests = 0, 0, []
 
     def close(self):
@@ -175,6 +182,11 @@ relay:
     endpoint: {self.destination.url}
     headers: {{ Authorization: "Bearer ${{file:/etc/claude-telemetry/token}}" }}
 {destination}{extra}""")
+
+    def enroll(self, peer):
+        """With a server that says of itself what its Peer is told to say."""
+        self.write("var/lib/claude-telemetry/device.json",
+                   {"device_id": "d-1", "device_token": "ct_device", "server_url": peer.url}, mode=0o600)
 
     def dropin(self, variables, name=OURS, **keys):
         self.write(name, {"env": variables, **keys})

@@ -177,6 +177,35 @@ class Program(unittest.TestCase):
         self.assertEqual(len(records), 1)
         self.assertIn(b"claude_telemetry.doctor", records[0])
 
+    def arrival(self):
+        return self.s.report("--only", "delivery")["by_id"]["delivery.end_to_end"]
+
+    def test_our_server_is_asked_for_the_very_record_with_the_devices_token(self):
+        self.s.configure(extra=f"server: {{ url: {self.destination.url} }}\n")
+        self.s.enroll(self.destination)
+        self.destination.stores = True
+        check = self.arrival()
+        self.assertEqual(check["status"], "ok", check)
+        self.assertIn("has stored the record", check["seen"])
+        mark = check["seen"].split()[-1]
+        sent = next(body for path, _, body in self.relay.requests if path == "/v1/logs" and body)
+        self.assertEqual(sent.count(mark.encode()), 2)  # doctor.mark, session.id
+        asked = [(path, headers["Authorization"]) for path, headers, _ in self.destination.requests if "doctor-marks" in path]
+        self.assertEqual(asked, [(f"/api/v1/doctor-marks/{mark}", "Bearer ct_device")])
+
+    def test_a_foreign_receiver_never_sees_the_devices_token(self):
+        foreign = Peer()
+        try:
+            self.s.configure(extra=f"server: {{ url: {foreign.url} }}\n")
+            self.s.enroll(foreign)
+            check = self.arrival()
+            self.assertEqual(check["status"], "ok", check)
+            self.assertIn("foreign receiver", check["seen"])
+            for _, headers, _ in self.destination.requests:
+                self.assertNotIn("ct_device", headers.get("Authorization", ""))
+        finally:
+            foreign.close()
+
     def test_a_whole_run_takes_seconds_even_when_nothing_answers(self):
         self.relay.delay_s = self.destination.delay_s = 30
         start = time.monotonic()

@@ -668,6 +668,13 @@ def the_record_never_arrives(s):
     s.relay.delivers = False
 
 
+@broken("delivery.end_to_end", "same server", by_hand=True)
+def the_record_is_taken_and_never_stored(s):
+    s.configure(extra=f"server: {{ url: {s.destination.url} }}\n")
+    s.enroll(s.destination)
+    s.destination.stores = False
+
+
 @broken("clock.skew", "set-ntp", by_hand=True)
 def the_clock_is_an_hour_ahead(s):
     s.destination.skew_s = -3600
@@ -800,9 +807,22 @@ def a_profile_with_other_keys_and_a_new_version(s):
 @whole
 def an_enrolled_device(s):
     s.configure(extra=f"server: {{ url: {s.destination.url} }}\n")
-    s.write("var/lib/claude-telemetry/device.json",
-            {"device_id": "d-1", "device_token": "ct_device", "server_url": s.destination.url}, mode=0o600)
+    s.enroll(s.destination)
+    s.destination.stores = True
     s.status()
+
+
+@whole
+def a_server_that_cannot_be_asked_about_a_record(s):
+    s.configure(extra=f"server: {{ url: {s.destination.url} }}\n")
+    s.enroll(s.destination)
+
+
+@whole
+def a_relay_that_wants_a_local_token(s):
+    s.relay.local_token = "right"
+    s.configure(relay="  local_token_required: true\n")
+    s.dropin(block(s.relay.url, OTEL_EXPORTER_OTLP_HEADERS="X-Relay-Token=right"))
 
 
 @whole

@@ -45,6 +45,19 @@ def failed(checks):
 
 
 class Whole(unittest.TestCase):
+    def expect_marks_told_to_devices_only(self, server, agent, mark):
+        token = json.loads((agent.root / "var/lib/claude-telemetry/device.json").read_text())["device_token"]
+        ask = lambda mark, bearer: http("GET", f"{server.url}/api/v1/doctor-marks/{mark}",  # noqa: E731
+                                        headers={"Authorization": f"Bearer {bearer}"} if bearer else {})
+        status, _, body = ask(mark, token)
+        answer = json.loads(body)
+        self.assertEqual((status, answer["mark"], answer["arrived"]), (200, mark, True))
+        self.assertRegex(answer["receivedAt"], r"^\d{4}-\d\d-\d\dT")
+        other = "0" * 8 + mark[8:]
+        self.assertEqual(json.loads(ask(other, token)[2]), {"mark": other, "arrived": False, "receivedAt": None})
+        self.assertEqual([ask(mark, bearer)[0] for bearer in (None, server.token, server.jwt, "ct_x")], [401] * 4)
+        self.assertEqual(ask("no-mark", token)[0], 400)
+
     def test_a_whole_machine_passes_and_its_record_is_on_the_server(self):
         with Folder() as folder:
             server = Server(folder).set_up().start()
@@ -55,9 +68,10 @@ class Whole(unittest.TestCase):
                 checks, run = doctor(agent, "--send")
                 self.assertEqual(failed(checks), {}, run.stderr)
                 self.assertEqual(checks["delivery.end_to_end"]["status"], "ok", checks["delivery.end_to_end"])
+                self.assertIn("'central' has stored the record", checks["delivery.end_to_end"]["seen"])
                 mark = checks["delivery.end_to_end"]["seen"].split()[-1]
-                found = wait_until(lambda: server.messages(**{"metadata.doctor.mark": mark}), what="the doctor's record on the server")
-                self.assertEqual(len(found), 1)
+                self.assertEqual(len(server.messages(**{"metadata.doctor.mark": mark})), 1)
+                self.expect_marks_told_to_devices_only(server, agent, mark)
                 self.assertEqual(len(server.messages(type="agent.doctor")), 1)
 
                 server.program.stop()
