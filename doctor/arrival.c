@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "core/http/client.h"
+#include "doctor/proxies.h"
 #include "platform/platform.h"
 
 enum { ASK_MS = 3000 };

@@ -11,8 +11,10 @@
 #include "core/http/date.h"
 #include "core/otlp/answer.h"
 #include "doctor/judge.h"
+#include "doctor/proxies.h"
 #include "doctor/receiver.h"
-#include "doctor/tls_probe.h"
+#include "doctor/tls_fault.h"
+#include "platform/platform.h"
 
 enum { CONNECT_MS = 4000, WHOLE_MS = 8000, MAX_HEADERS = 64, SLOW_MS = 1500 };
 
@@ -91,30 +93,99 @@ static void origin_of(const char *url, char host[256], char port[16])
         snprintf(port, 16, "%s", strncmp(url, "https:", 6) == 0 ? "443" : "80");
 }
 
-static void no_answer(const struct probe_call *call, const struct http_result *result,
-                      struct probe *out)
+/* "http://proxy.example:3128", without user and password. */
+static void shown_proxy(const char *proxy, char out[200])
 {
-    char host[256], port[16], fix[600];
-    origin_of(call->url, host, port);
-    switch (result->stage) {
-    case HTTP_STAGE_RESOLVE:
+    const char *host = strstr(proxy, "://"), *user;
+    host = host ? host + 3 : proxy;
+    user = strrchr(host, '@');
+    snprintf(out, 200, "%.*s%.150s", (int)(host - proxy), proxy, user ? user + 1 : host);
+}
+
+static const char *environment_proxy(const void *context, const char *name)
+{
+    (void)context;
+    return getenv(name);
+}
+
+/* The proxy that carried the call; NULL when none did. */
+static const char *proxy_of(const struct probe_call *call, char out[200])
+{
+    const char *proxy = call->proxy;
+    if (!proxy) {
+        const char *name = proxies_variable(call->url, PROXIES_OF_CURL, environment_proxy, NULL);
+        proxy = name ? getenv(name) : "";
+    }
+    bool is_local = strstr(call->url, "://127.") || strstr(call->url, "://localhost") ||
+                    strstr(call->url, "://[::1]");
+    if (!*proxy || is_local)
+        return NULL;
+    shown_proxy(proxy, out);
+    return out;
+}
+
+static void no_connection(const struct http_result *result, const char *host, const char *port,
+                          const char *proxy, struct probe *out)
+{
+    char fix[600];
+    bool refused = strstr(result->error, "CONNECT tunnel failed") ||
+                   strstr(result->error, "from proxy after CONNECT");
+    if (proxy && strstr(result->error, "407"))
+        broken(out, PROBE_TCP,
+               "put the proxy's user and password into HTTPS_PROXY, before its host",
+               "the proxy '%s' wants a password (407)", proxy);
+    else if (proxy && refused) {
         snprintf(fix, sizeof fix,
-                 "correct the host name, or check this machine's DNS: getent hosts %s", host);
-        broken(out, PROBE_DNS, fix, "the name '%s' is not known: %s", host, result->error);
-        break;
-    case HTTP_STAGE_CONNECT:
+                 "let the proxy '%s' connect to port %s of '%s', or name the host in NO_PROXY",
+                 proxy, port, host);
+        broken(out, PROBE_TCP, fix, "the proxy '%s' refuses to connect to '%s': %s", proxy, host,
+               result->error);
+    } else if (proxy) {
+        snprintf(fix, sizeof fix,
+                 "correct the proxy's address, or name '%s' in NO_PROXY where no proxy is needed",
+                 host);
+        broken(out, PROBE_TCP, fix, "no connection to the proxy '%s': %s", proxy, result->error);
+    } else {
         snprintf(fix, sizeof fix,
                  "start the receiver, or let port %s of '%s' through the firewall; behind a proxy "
                  "set HTTPS_PROXY for the agent",
                  port, host);
         broken(out, PROBE_TCP, fix, "no connection to port %s of '%s': %s", port, host,
                result->error);
+    }
+}
+
+static void no_answer(const struct probe_call *call, const struct http_result *result,
+                      const struct http_certificate *certificate, struct probe *out)
+{
+    char host[256], port[16], fix[600], named[200];
+    const char *proxy = proxy_of(call, named);
+    origin_of(call->url, host, port);
+    switch (result->stage) {
+    case HTTP_STAGE_RESOLVE:
+        if (proxy && strstr(result->error, "proxy")) {
+            broken(out, PROBE_DNS, "correct the proxy's name, or check this machine's DNS",
+                   "the name of the proxy '%s' is not known: %s", proxy, result->error);
+            break;
+        }
+        snprintf(fix, sizeof fix,
+                 "correct the host name, or check this machine's DNS: getent hosts %s", host);
+        broken(out, PROBE_DNS, fix, "the name '%s' is not known: %s", host, result->error);
         break;
-    case HTTP_STAGE_TLS:
-        broken(out, PROBE_TLS, "", "%s", result->error);
-        tls_probe_explain(host, port, call->ca_file, out->seen, sizeof out->seen, out->fix,
-                          sizeof out->fix);
+    case HTTP_STAGE_CONNECT:
+        no_connection(result, host, port, proxy, out);
         break;
+    case HTTP_STAGE_TLS: {
+        const struct tls_fault fault = {.certificate = certificate,
+                                        .error = result->error,
+                                        .host = host,
+                                        .port = port,
+                                        .proxy = proxy,
+                                        .ca_file = call->ca_file};
+        out->broken = PROBE_TLS;
+        tls_fault_tell(&fault, out->seen, sizeof out->seen, out->fix, sizeof out->fix);
+        break;
+    }
     default:
         snprintf(fix, sizeof fix,
                  "look at the receiver on port %s of '%s': it takes connections "
@@ -204,12 +275,14 @@ void probe_perform(const struct probe_call *call, const struct clock *clock, str
 {
     struct buffer body = {.max_bytes = MIB}, headers = {.max_bytes = 64 * KIB};
     struct http_result result;
+    struct http_certificate certificate = {0};
     struct http_call request = {.method = call->is_get ? "GET" : "POST",
                                 .url = call->url,
                                 .headers = call->headers,
                                 .body = bytes_of(call->body),
                                 .ca_file = call->ca_file,
                                 .proxy = call->proxy,
+                                .certificate = &certificate,
                                 .timeout_ms = WHOLE_MS,
                                 .connect_timeout_ms = CONNECT_MS};
     snprintf(out->url, sizeof out->url, "%s", call->url);
@@ -224,7 +297,7 @@ void probe_perform(const struct probe_call *call, const struct clock *clock, str
             out->skew_s = (int64_t)said - (int64_t)(now / NS_PER_S);
         judge_answer(call, &result, out);
     } else {
-        no_answer(call, &result, out);
+        no_answer(call, &result, &certificate, out);
     }
     buffer_clear(&body);
     buffer_clear(&headers);
@@ -283,15 +356,20 @@ static bool destination_url(const struct scene *scene, const struct config *dest
     return ok;
 }
 
+/* The company's authority counts for every destination without one, as in the relay. */
+static char *rooted_ca(const struct scene *scene, const char *path)
+{
+    if (!path)
+        path = config_text(scene->config->values, "server.ca_file");
+    return path ? platform_under_root(scene->root, path) : NULL;
+}
+
 static void ask_destination(const struct scene *scene, size_t index, struct probe *out)
 {
     const struct config *d = config_section_at(scene->config->values, "destinations", index);
     char *lines[MAX_HEADERS + 2] = {0};
     struct error err = {0};
-    struct probe_call call = {.url = out->url,
-                              .headers = (const char *const *)lines,
-                              .ca_file = config_text(d, "ca_file"),
-                              .proxy = config_text(d, "proxy")};
+    struct probe_call call = {.headers = (const char *const *)lines};
     char url[600];
     if (!scene->accounts || !destination_url(scene, d, url, sizeof url, &err)) {
         broken(out, PROBE_CREDENTIAL, err.remedy, "%s", err.cause);
@@ -303,8 +381,14 @@ static void ask_destination(const struct scene *scene, size_t index, struct prob
         memset(lines, 0, sizeof lines);
         lines[0] = xstrdup("Content-Type: application/x-protobuf");
     }
+    char *ca_file = rooted_ca(scene, config_text(d, "ca_file"));
     call.url = url;
+    call.ca_file = ca_file;
+    call.proxy = config_text(d, "proxy");
+    if (!call.proxy)
+        call.proxy = proxies_of_agent(scene, url);
     probe_perform(&call, scene->clock, out);
+    free(ca_file);
     if (!shown && out->broken >= PROBE_AUTH) {
         broken(out, PROBE_CREDENTIAL, err.remedy, "%s", err.cause);
         if (err.kind == FAIL_DENIED)
@@ -356,10 +440,13 @@ static void ask_export(const struct scene *scene, struct probe *out)
 static void ask_server(const struct scene *scene, struct probe *out)
 {
     char *url = agent_server_url(scene->config->values, "/healthz");
+    char *ca_file = rooted_ca(scene, NULL);
     struct probe_call call = {.url = url,
                               .is_get = true,
-                              .ca_file = config_text(scene->config->values, "server.ca_file")};
+                              .ca_file = ca_file,
+                              .proxy = proxies_of_agent(scene, url)};
     probe_perform(&call, scene->clock, out);
+    free(ca_file);
     free(url);
 }
 

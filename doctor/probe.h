@@ -56,8 +56,9 @@ void probe_tell(const struct probe *probe, enum probe_stage stage, const char *n
 struct probe_call {
     const char *url;
     const char *const *headers;
-    const char *ca_file, *proxy; /* or NULL */
-    const char *body;            /* NULL: an empty export */
+    const char *ca_file; /* or NULL */
+    const char *proxy;   /* as in struct http_call; what is told of it is without its password */
+    const char *body;    /* NULL: an empty export */
     bool is_get;
 };
 void probe_perform(const struct probe_call *call, const struct clock *clock, struct probe *out);

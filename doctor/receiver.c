@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "doctor/format.h"
 #include "doctor/judge.h"
+#include "doctor/proxies.h"
 #include "platform/platform.h"
 
 enum { MAX_LINES = 32, SLOW_MS = 1500 };
@@ -82,7 +83,8 @@ void receiver_ask(const struct scene *scene, struct probe *out)
     size_t count = make_lines(headers ? headers->value : NULL, lines);
     struct probe_call call = {.url = buffer_text(&url),
                               .headers = (const char *const *)lines,
-                              .ca_file = ca_file};
+                              .ca_file = ca_file,
+                              .proxy = proxies_of_view(view, buffer_text(&url))};
     probe_perform(&call, scene->clock, out);
     if (out->broken == PROBE_TLS && strstr(out->fix, "ca_file"))
         snprintf(out->fix, sizeof out->fix,

@@ -37,10 +37,32 @@ static bool is_claude(struct bytes command)
     return memmem(script, strnlen(script, command.len - len - 1), "@anthropic-ai/claude-code", 25);
 }
 
+/* The service: "/usr/bin/claude-telemetry-agent run …". */
+static bool is_agent(struct bytes command)
+{
+    static const char name[] = "claude-telemetry-agent";
+    const char *first = (const char *)command.data;
+    size_t len = strnlen(first, command.len), name_len = strlen(name);
+    if (len < name_len || len + 1 >= command.len ||
+        memcmp(first + len - name_len, name, name_len) != 0)
+        return false;
+    return strncmp(first + len + 1, "run", command.len - len - 1) == 0;
+}
+
+static void keep_agent(struct scene *scene, const struct platform_process *process)
+{
+    struct buffer *kept = &scene->agent_environment;
+    buffer_reset(kept);
+    scene->has_agent_environment =
+        process->has_environment && buffer_append(kept, process->environment);
+}
+
 static bool see_process(void *context, const struct platform_process *process)
 {
     struct collector *c = context;
     struct scene *scene = c->scene;
+    if (is_agent(process->command))
+        keep_agent(scene, process);
     if (!is_claude(process->command))
         return true;
     scene->processes =
@@ -164,6 +186,7 @@ struct scene *scene_create(const struct scene_options *options, const struct fs 
 {
     struct scene *scene = xcalloc(1, sizeof *scene);
     struct error err = {0};
+    scene->agent_environment.max_bytes = 4 * MIB;
     scene->root = options->root;
     scene->config_path = options->config_path;
     scene->fs = fs;
@@ -197,6 +220,7 @@ void scene_destroy(struct scene *scene)
     free(scene->processes);
     claude_installs_clear(&scene->installs);
     accounts_destroy(scene->accounts);
+    buffer_clear(&scene->agent_environment);
     agent_config_destroy(scene->config);
     config_problems_clear(&scene->problems);
     free(scene->config_dir);

@@ -70,6 +70,10 @@ struct scene {
     char users_problem[300];
     struct accounts *accounts;
 
+    /* Of the agent that runs, where it may be read: NAME=VALUE, each followed by a NUL. */
+    struct buffer agent_environment;
+    bool has_agent_environment;
+
     struct claude_installs installs;
     struct scene_process *processes;
     size_t process_count;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "core/http/client.h"
 #include "core/json/writer.h"
+#include "doctor/proxies.h"
 #include "doctor/redact.h"
 #include "platform/platform.h"
 
@@ -43,11 +44,14 @@ static bool post(const struct report *report, const char *url, struct bytes body
     const char *const headers[] = {line, "Content-Type: application/json", NULL};
     struct buffer answer = {.max_bytes = MIB}, answer_headers = {.max_bytes = 64 * KIB};
     struct http_result result;
+    const char *ca = config_text(scene->config->values, "server.ca_file");
+    char *ca_file = ca ? platform_under_root(scene->root, ca) : NULL;
     struct http_call call = {.method = "POST",
                              .url = url,
                              .headers = headers,
                              .body = body,
-                             .ca_file = config_text(scene->config->values, "server.ca_file"),
+                             .ca_file = ca_file,
+                             .proxy = proxies_of_agent(scene, url),
                              .timeout_ms = 20000,
                              .connect_timeout_ms = 5000};
     http_client_perform(&call, &result, &answer, &answer_headers);
@@ -59,6 +63,7 @@ static bool post(const struct report *report, const char *url, struct bytes body
     if (!ok)
         error_remedy(err, "see the checks server.reachable and enrollment.device");
     free(line);
+    free(ca_file);
     buffer_clear(&answer);
     buffer_clear(&answer_headers);
     return ok;

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "core/event/loop.h"
+#include "core/http/certificate.h"
 
 enum {
     TIMEOUT_MS = 30000,
@@ -23,6 +24,7 @@ struct http_transfer {
     CURL *easy;
     struct curl_slist *header_lines;
     char *ca_file;
+    struct http_certificate *certificate;
     bool is_tls;
     size_t max_answer_bytes;
     struct buffer *body, *headers; /* the two below, or a blocking caller's */
@@ -69,7 +71,9 @@ static CURLcode on_tls_setup(CURL *easy, void *tls_context, void *context)
 {
     (void)easy;
     struct http_transfer *t = context;
-    if (SSL_CTX_load_verify_locations(tls_context, t->ca_file, NULL) == 1)
+    if (t->certificate)
+        http_certificate_watch(tls_context, t->certificate);
+    if (!t->ca_file || SSL_CTX_load_verify_locations(tls_context, t->ca_file, NULL) == 1)
         return CURLE_OK;
     snprintf(t->we_say, sizeof t->we_say, "cannot read certificates from the CA file '%s'",
              t->ca_file);
@@ -167,8 +171,9 @@ static void set_route(struct http_transfer *t, const struct http_call *call)
     curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 
     set_system_certificates(t->easy);
-    if (call->ca_file) {
-        t->ca_file = xstrdup(call->ca_file);
+    t->certificate = call->certificate;
+    t->ca_file = xstrdup(call->ca_file);
+    if (call->ca_file || call->certificate) {
         curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_setup);
         curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
         /* curl shares one cached certificate store: ours would leak into calls without ca_file. */

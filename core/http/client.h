@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+struct http_certificate; /* core/http/certificate.h */
 struct loop;
 struct http_client;
 struct http_transfer; /* one request under way */
@@ -31,14 +32,15 @@ enum http_stage {
 struct http_call {
     const char *method; /* "POST" */
     const char *url;
-    const char *const *headers;  /* "Name: value" lines, NULL-terminated, copied; or NULL */
-    struct bytes body;           /* borrowed until the transfer ends */
-    const char *ca_file;         /* PEM of a private CA besides the system's (which CURL_CA_BUNDLE,
+    const char *const *headers; /* "Name: value" lines, NULL-terminated, copied; or NULL */
+    struct bytes body;          /* borrowed until the transfer ends */
+    const char *ca_file;        /* PEM of a private CA besides the system's (which CURL_CA_BUNDLE,
                                   * SSL_CERT_FILE and SSL_CERT_DIR name, as for curl); or NULL */
-    const char *proxy;           /* NULL: from the environment, as curl does */
-    uint32_t timeout_ms;         /* whole transfer; default 30,000 when 0 */
-    uint32_t connect_timeout_ms; /* default 10,000 when 0 */
-    size_t max_answer_bytes;     /* default 4 MiB when 0; more is a failure */
+    const char *proxy;          /* NULL: from the environment, as curl does; "": none */
+    struct http_certificate *certificate; /* filled with what a TLS peer shows; or NULL */
+    uint32_t timeout_ms;                  /* whole transfer; default 30,000 when 0 */
+    uint32_t connect_timeout_ms;          /* default 10,000 when 0 */
+    size_t max_answer_bytes;              /* default 4 MiB when 0; more is a failure */
 
     /* For http_client_perform: asked about once a second, true ends the transfer. NULL: never. */
     bool (*cancelled)(void *context);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "doctor/format.h"
 #include "doctor/judge.h"
+#include "doctor/proxies.h"
 #include "platform/platform.h"
 
 struct words {
@@ -346,37 +347,9 @@ static void check_port(const struct scene *scene, const struct check_target *tar
 
 /* ---- proxy.loopback, proxy.endpoint ---- */
 
-static const struct view_entry *find_proxy(const struct settings_view *view, const char *url)
+static const char *get_value(const void *view, const char *name)
 {
-    static const char *const plain[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
-    static const char *const tls[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
-    bool is_tls = strncmp(url, "https:", 6) == 0;
-    for (size_t i = 0; i < 4; i++) {
-        const struct view_entry *e = view_effective(view, is_tls ? tls[i] : plain[i]);
-        if (e)
-            return e;
-    }
-    return NULL;
-}
-
-static bool no_proxy_names(const struct settings_view *view, const char *url)
-{
-    static const char *const names[] = {"no_proxy", "NO_PROXY"};
-    const char *host = strstr(url, "://") + 3;
-    size_t len = strcspn(host, ":/?#");
-    for (size_t n = 0; n < 2; n++) {
-        const char *at = view_value(view, names[n]);
-        while (at && *at) {
-            at += strspn(at, ", ");
-            size_t word = strcspn(at, ", ");
-            bool suffix = word > 1 && at[0] == '.' && len >= word &&
-                          strncmp(host + len - word, at, word) == 0;
-            if ((word == 1 && *at == '*') || (word == len && strncmp(at, host, len) == 0) || suffix)
-                return true;
-            at += word;
-        }
-    }
-    return false;
+    return view_value(view, name);
 }
 
 static void ask_proxy(const struct scene *scene, const struct settings_view *view, bool loopback,
@@ -394,8 +367,9 @@ static void ask_proxy(const struct scene *scene, const struct settings_view *vie
         bool formed = d.entry && d.entry->value && strstr(d.url, "://");
         if (!judge_sends(view, judge_signals[i]) || !formed || is_loopback(d.url) != loopback)
             continue;
-        const struct view_entry *proxy = find_proxy(view, d.url);
-        if (!proxy || no_proxy_names(view, d.url))
+        const char *variable = proxies_variable(d.url, PROXIES_OF_CLAUDE_CODE, get_value, view);
+        const struct view_entry *proxy = variable ? view_effective(view, variable) : NULL;
+        if (!proxy)
             continue;
         if (loopback && (affected || is_grpc)) {
             const struct view_entry *list = view_effective(view, "NO_PROXY");

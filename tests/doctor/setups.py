@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import socket
+import socketserver
 import ssl
 import subprocess
 import tempfile
@@ -99,6 +101,107 @@ class Peer:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Proxy:
+    """An HTTP proxy for CONNECT on a free port; `to`: the port every tunnel leads to; `status`: its answer."""
+
+    def __init__(self):
+        self.reset()
+        proxy = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                line = self.rfile.readline().decode("latin-1")
+                headers = {}
+                while (header := self.rfile.readline().decode("latin-1").strip()):
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                proxy.asked.append((line.split()[1], headers))
+                if proxy.status != 200:
+                    self.wfile.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % proxy.status)
+                    return
+                with socket.create_connection(("127.0.0.1", proxy.to), timeout=20) as far:
+                    self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    ends = [self.connection, far]
+                    while True:
+                        for end in select.select(ends, [], [], 20)[0]:
+                            data = end.recv(65536)
+                            if not data:
+                                return
+                            ends[end is self.connection].sendall(data)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def reset(self):
+        self.status, self.to, self.asked = 200, None, []
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Silent:
+    """Takes connections and never says a word."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+
+    def close(self):
+        self.listener.close()
+
+
+class Authority:
+    """Certificates of one issuer, made with the openssl program."""
+
+    def __init__(self, folder, organisation):
+        self.folder = pathlib.Path(folder) / re.sub(r"\W+", "-", organisation)
+        self.folder.mkdir()
+        self.pem, self.key = self.folder / "ca.pem", self.folder / "ca.key"
+        self.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/O={organisation}/CN={organisation} CA",
+                 "-keyout", self.key, "-out", self.pem)
+        (self.folder / "index").write_text("")
+        (self.folder / "config").write_text(f"""\
+[ca]
+default_ca = this
+[this]
+database = {self.folder}/index
+new_certs_dir = {self.folder}
+certificate = {self.pem}
+private_key = {self.key}
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+copy_extensions = copy
+[any]
+commonName = supplied
+""")
+
+    @staticmethod
+    def run(*words):
+        done = subprocess.run(["openssl", *words], capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+    def issue(self, *names, first_day=-1, last_day=30):
+        """(pem, key) for these names, valid from and to so many days from now."""
+        day = lambda days: time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400))  # noqa: E731
+        base = self.folder / f"{names[0]}{last_day}"
+        subject = ",".join(("IP:" if name[0].isdigit() else "DNS:") + name for name in names)
+        self.run("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={subject}",
+                 "-keyout", f"{base}.key", "-out", f"{base}.csr")
+        self.run("ca", "-batch", "-notext", "-config", self.folder / "config", "-in", f"{base}.csr", "-out", f"{base}.pem",
+                 "-startdate", day(first_day), "-enddate", day(last_day))
+        return f"{base}.pem", f"{base}.key"
 
 
 def closed_port():
@@ -196,6 +299,12 @@ relay:
 
     def shell(self, *lines):
         self.write("home/alice/.bashrc", "\n".join(lines) + "\n")
+
+    def process(self, pid, command, environment, age_s=0):
+        self.write("proc/stat", f"btime {int(time.time()) - age_s}\n")
+        self.write(f"proc/{pid}/cmdline", command)
+        self.write(f"proc/{pid}/environ", environment)
+        self.write(f"proc/{pid}/stat", f"{pid} (x) S " + " ".join(["0"] * 18) + " 0 0\n")
 
     def status(self, **changes):
         value = {"updated_at": "2026-01-01T00:00:00.000Z", "relay": {"port": self.relay.port},

@@ -12,7 +12,7 @@ import sys
 import time
 import unittest
 
-from setups import BASE, NEWEST, OURS, TOKEN, UID, Peer, Setup, block, closed_port
+from setups import BASE, NEWEST, OURS, TOKEN, UID, Authority, Peer, Proxy, Setup, Silent, block, closed_port
 
 DOCTOR = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "claude-telemetry-doctor"
 AGENT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None
@@ -20,10 +20,10 @@ BROKEN, WHOLE = [], []
 OTHER = "http://127.0.0.1:9"
 
 
-def broken(check, fix, by_hand=False, warns=False):
+def broken(check, fix, by_hand=False, warns=False, says=""):
     """A machine on which exactly `check` fails (or warns). by_hand: nothing to carry out."""
     def register(make):
-        BROKEN.append((make.__name__, check, fix, by_hand, warns, make))
+        BROKEN.append((make.__name__, check, fix, by_hand, warns, says, make))
         return make
     return register
 
@@ -633,6 +633,60 @@ def the_destination_speaks_no_tls(s):
     toward(s, s.destination.url.replace("http:", "https:"))
 
 
+@broken("destination.central.tls", "renew the certificate", by_hand=True, says="has expired 3 days ago")
+def the_destinations_certificate_has_expired(s):
+    toward(s, EXPIRED.url, trusting(s))
+
+
+@broken("destination.central.tls", "set-ntp", by_hand=True, says="not valid yet")
+def the_destinations_certificate_is_of_the_future(s):
+    toward(s, FUTURE.url, trusting(s))
+
+
+@broken("destination.central.tls", "a name that the certificate has", by_hand=True, says="central.example")
+def the_destinations_certificate_is_for_another_name(s):
+    toward(s, NAMED.url, trusting(s))
+
+
+@broken("destination.central.tls", "its TLS", by_hand=True)
+def the_destination_hangs_in_the_handshake(s):
+    toward(s, f"https://127.0.0.1:{SILENT.port}")
+
+
+@broken("destination.central.tls", "leave this host alone", by_hand=True, says="opened on the way")
+def a_corporate_proxy_opens_tls(s):
+    through_proxy(s, OPENED.port)
+
+
+@broken("destination.central.tls", "Private Corp", by_hand=True, says="the proxy 'http://127.0.0.1:")
+def a_private_authority_behind_a_proxy(s):
+    through_proxy(s, NAMED.port)
+
+
+@broken("destination.central.tcp", "user and password", by_hand=True, says="wants a password")
+def the_proxy_wants_a_password(s):
+    through_proxy(s, NAMED.port)
+    PROXY.status = 407
+
+
+@broken("destination.central.tcp", "let the proxy", by_hand=True, says="refuses to connect")
+def the_proxy_refuses_the_destination(s):
+    through_proxy(s, NAMED.port)
+    PROXY.status = 403
+
+
+@broken("destination.central.tcp", "NO_PROXY", by_hand=True, says="no connection to the proxy")
+def the_proxy_is_down(s):
+    through_proxy(s, NAMED.port)
+    s.env["HTTPS_PROXY"] = f"http://user:planted-secret@127.0.0.1:{closed_port()}"
+
+
+@broken("destination.central.dns", "proxy's name", by_hand=True)
+def the_proxys_name_is_unknown(s):
+    through_proxy(s, NAMED.port)
+    s.env["HTTPS_PROXY"] = "http://no-such-proxy.invalid:3128"
+
+
 @broken("destination.central.auth", "valid token", by_hand=True)
 def the_destination_refuses_the_token(s):
     s.destination.token = "another"
@@ -678,6 +732,19 @@ def the_record_is_taken_and_never_stored(s):
 @broken("clock.skew", "set-ntp", by_hand=True)
 def the_clock_is_an_hour_ahead(s):
     s.destination.skew_s = -3600
+
+
+def trusting(s):
+    """The authority of EXPIRED, NAMED and their like, as the agent's configuration names it."""
+    s.write("etc/ssl/private-corp.pem", PRIVATE.pem.read_text())
+    return "    ca_file: /etc/ssl/private-corp.pem\n"
+
+
+def through_proxy(s, port, extra=""):
+    """The destination by a name that only the proxy knows."""
+    toward(s, "https://central.example", extra)
+    s.env["HTTPS_PROXY"] = PROXY.url
+    PROXY.to = port
 
 
 # ---- Claude Code without a relay between ----
@@ -789,6 +856,32 @@ def two_people(s):
 
 
 @whole
+def a_destination_behind_a_proxy(s):
+    through_proxy(s, NAMED.port, trusting(s))
+
+
+@whole
+def a_proxy_that_only_the_agents_service_knows(s):
+    through_proxy(s, NAMED.port, trusting(s))
+    proxy = s.env.pop("HTTPS_PROXY")
+    s.process(77, "/usr/bin/claude-telemetry-agent\0run\0", f"HTTPS_PROXY={proxy}\0")
+
+
+@whole
+def a_proxy_that_only_this_shell_knows(s):
+    s.env["http_proxy"] = f"http://127.0.0.1:{closed_port()}"
+    s.process(77, "/usr/bin/claude-telemetry-agent\0run\0", "PATH=/usr/bin\0")
+
+
+@whole
+def one_private_authority_for_server_and_destinations(s):
+    trusting(s)
+    toward(s, NAMED.url.replace("127.0.0.1", "localhost"), f"server: {{ url: {NAMED.url.replace('127.0.0.1', 'localhost')}, ca_file: /etc/ssl/private-corp.pem }}\n")
+    s.write("var/lib/claude-telemetry/device.json", {"device_id": "d-1", "device_token": "ct_device",
+                                                     "server_url": NAMED.url.replace("127.0.0.1", "localhost")}, mode=0o600)
+
+
+@whole
 def a_foreign_dropin_beside_ours(s):
     s.dropin({"HTTPS_PROXY": "http://proxy.example:3128", "ANTHROPIC_MODEL": "x"}, "etc/claude-code/managed-settings.d/10-corp.json",
              permissions={"deny": []})
@@ -838,7 +931,8 @@ def no_claude_code_yet(s):
 
 
 class Table(unittest.TestCase):
-    def check_broken(self, check, fix, by_hand, warns, make):
+    def check_broken(self, check, fix, by_hand, warns, says, make):
+        PROXY.reset()
         with_setup = Setup(RELAY, DESTINATION, DOCTOR, AGENT)
         try:
             make(with_setup)
@@ -849,6 +943,7 @@ class Table(unittest.TestCase):
             found = report["by_id"][check]
             self.assertEqual(found["status"], "warn" if warns else "fail", found)
             self.assertIn(fix, found["fix"])
+            self.assertIn(says, found["seen"])
             self.assertTrue(found["seen"] and found["why"])
             self.assertEqual(report["exit_code"], 0 if warns else 1)
             self.assertNotIn("planted-secret", json.dumps(report))
@@ -861,6 +956,7 @@ class Table(unittest.TestCase):
             with_setup.close()
 
     def check_whole(self, make):
+        PROXY.reset()
         setup = Setup(RELAY, DESTINATION, DOCTOR, AGENT)
         try:
             make(setup)
@@ -882,24 +978,21 @@ for name, make in WHOLE:
     add("nothing_fails_with_" + name, "check_whole", make)
 
 
-def certificate(folder):
-    """A certificate that nobody trusts; None without the openssl program."""
-    key, pem = folder / "key.pem", folder / "cert.pem"
-    run = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/O=Example Corp/CN=127.0.0.1",
-                          "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", pem], capture_output=True)
-    assert run.returncode == 0, run.stderr
-    return pem, key
-
-
 if __name__ == "__main__":
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
-        RELAY, DESTINATION = Peer(), Peer()
-        pair = certificate(pathlib.Path(folder))
-        TLS = Peer(pair)
-        TLS.token, TLS.pem = TOKEN, pair[0]
+        RELAY, DESTINATION, PROXY, SILENT = Peer(), Peer(), Proxy(), Silent()
+        EXAMPLE, PRIVATE, OPENER = (Authority(folder, name) for name in ("Example Corp", "Private Corp", "Zscaler Inc."))
+        TLS = Peer(EXAMPLE.issue("127.0.0.1"))
+        TLS.pem = EXAMPLE.pem
+        NAMED = Peer(PRIVATE.issue("central.example", "localhost"))
+        EXPIRED = Peer(PRIVATE.issue("127.0.0.1", first_day=-9, last_day=-2.5))
+        FUTURE = Peer(PRIVATE.issue("127.0.0.1", first_day=2))
+        OPENED = Peer(OPENER.issue("central.example"))
+        for peer in (TLS, NAMED):
+            peer.token = TOKEN
         assert len(BROKEN) >= 40
         result = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False).result
-        for peer in (RELAY, DESTINATION, TLS):
+        for peer in (RELAY, DESTINATION, PROXY, SILENT, TLS, NAMED, EXPIRED, FUTURE, OPENED):
             peer.close()
     sys.exit(0 if result.wasSuccessful() else 1)
