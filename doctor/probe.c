@@ -10,6 +10,7 @@
 #include "core/http/client.h"
 #include "core/http/date.h"
 #include "core/otlp/answer.h"
+#include "doctor/helper.h"
 #include "doctor/judge.h"
 #include "doctor/proxies.h"
 #include "doctor/receiver.h"
@@ -25,10 +26,17 @@ struct question {
     struct probe probe;
 };
 
+struct helper_question {
+    pthread_mutex_t lock;
+    bool is_asked;
+    struct helper_answer answer;
+};
+
 struct probes {
     const struct scene *scene;
     struct question destinations[AGENT_MAX_DESTINATIONS];
     struct question relay, export, server, receiver;
+    struct helper_question helpers[SCENE_MAX_VIEWS];
 };
 
 static void question_init(struct question *q)
@@ -46,6 +54,8 @@ struct probes *probes_create(const struct scene *scene)
     question_init(&p->export);
     question_init(&p->server);
     question_init(&p->receiver);
+    for (size_t i = 0; i < SCENE_MAX_VIEWS; i++)
+        pthread_mutex_init(&p->helpers[i].lock, NULL);
     return p;
 }
 
@@ -59,6 +69,10 @@ void probes_destroy(struct probes *p)
     pthread_mutex_destroy(&p->export.lock);
     pthread_mutex_destroy(&p->server.lock);
     pthread_mutex_destroy(&p->receiver.lock);
+    for (size_t i = 0; i < SCENE_MAX_VIEWS; i++) {
+        pthread_mutex_destroy(&p->helpers[i].lock);
+        helper_answer_clear(&p->helpers[i].answer);
+    }
     free(p);
 }
 
@@ -187,6 +201,23 @@ static void no_answer(const struct probe_call *call, const struct http_result *r
         break;
     }
     default:
+        if (call->is_grpc && result->duration_ms < CONNECT_MS) {
+            broken(out, PROBE_ACCEPTS,
+                   "set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf, or name the receiver's gRPC "
+                   "port (usually 4317)",
+                   "connected to port %s of '%s', but no gRPC is spoken there: %s", port, host,
+                   result->error);
+            break;
+        }
+        if (strstr(result->error, "HTTP/0.9")) {
+            broken(out, PROBE_ACCEPTS,
+                   "set OTEL_EXPORTER_OTLP_PROTOCOL to grpc, or name the receiver's HTTP port "
+                   "(usually 4318)",
+                   "connected to port %s of '%s', but no HTTP/1.1 is spoken there, as on a gRPC "
+                   "port",
+                   port, host);
+            break;
+        }
         snprintf(fix, sizeof fix,
                  "look at the receiver on port %s of '%s': it takes connections "
                  "and does not answer them",
@@ -234,6 +265,44 @@ static void judge_success(const struct probe_call *call, const struct http_resul
              (unsigned)result->duration_ms);
 }
 
+/* gRPC tells how it went in a trailer of a 200: status codes of grpc/grpc doc/statuscodes.md. */
+static void judge_grpc(const struct http_result *result, struct probe *out)
+{
+    enum {
+        PERMISSION_DENIED = 7,
+        EXHAUSTED = 8,
+        UNIMPLEMENTED = 12,
+        UNAVAILABLE = 14,
+        UNAUTHENTICATED = 16
+    };
+    struct bytes code = http_result_header(result, "grpc-status");
+    struct bytes message = http_result_header(result, "grpc-message");
+    int said = message.len > 200 ? 200 : (int)message.len;
+    long status = code.len > 0 && code.len < 4 ? strtol((const char *)code.data, NULL, 10) : -1;
+    const char *words = said > 0 ? (const char *)message.data : "";
+    if (status == 0) {
+        out->broken = PROBE_DONE;
+        snprintf(out->seen, sizeof out->seen, "answered gRPC status 0 in %u ms",
+                 (unsigned)result->duration_ms);
+    } else if (status == UNAUTHENTICATED || status == PERMISSION_DENIED)
+        broken(out, PROBE_AUTH, "",
+               "answered gRPC status %ld: the credential is missing, wrong or revoked: %.*s",
+               status, said, words);
+    else if (status == UNAVAILABLE || status == EXHAUSTED)
+        broken(out, PROBE_ACCEPTS, "look at the receiver's own health and limits",
+               "answered gRPC status %ld: it takes nothing now: %.*s", status, said, words);
+    else if (status == UNIMPLEMENTED)
+        broken(out, PROBE_ACCEPTS, "correct the endpoint: it names another gRPC service",
+               "answered gRPC status 12: there is no OTLP receiver: %.*s", said, words);
+    else if (status > 0)
+        broken(out, PROBE_ACCEPTS, "ask the receiver's operator why it refuses an empty export",
+               "answered gRPC status %ld: %.*s", status, said, words);
+    else
+        broken(out, PROBE_ACCEPTS,
+               "set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf, or name the receiver's gRPC port",
+               "answered %d over HTTP/2, but no gRPC is spoken there", result->status);
+}
+
 static void judge_answer(const struct probe_call *call, const struct http_result *result,
                          struct probe *out)
 {
@@ -276,10 +345,13 @@ void probe_perform(const struct probe_call *call, const struct clock *clock, str
     struct buffer body = {.max_bytes = MIB}, headers = {.max_bytes = 64 * KIB};
     struct http_result result;
     struct http_certificate certificate = {0};
+    static const uint8_t empty_message[5] = {0}; /* not compressed, of length 0 */
     struct http_call request = {.method = call->is_get ? "GET" : "POST",
                                 .url = call->url,
                                 .headers = call->headers,
-                                .body = bytes_of(call->body),
+                                .body = call->is_grpc ? bytes_make(empty_message, 5)
+                                                      : bytes_of(call->body),
+                                .is_grpc = call->is_grpc,
                                 .ca_file = call->ca_file,
                                 .proxy = call->proxy,
                                 .certificate = &certificate,
@@ -295,7 +367,10 @@ void probe_perform(const struct probe_call *call, const struct clock *clock, str
         out->has_time = http_date_parse(http_result_header(&result, "Date"), &said);
         if (out->has_time)
             out->skew_s = (int64_t)said - (int64_t)(now / NS_PER_S);
-        judge_answer(call, &result, out);
+        if (call->is_grpc && result.status == 200)
+            judge_grpc(&result, out);
+        else
+            judge_answer(call, &result, out);
     } else {
         no_answer(call, &result, &certificate, out);
     }
@@ -491,6 +566,17 @@ const struct probe *probe_server(struct probes *p)
 const struct probe *probe_receiver(struct probes *p)
 {
     return once(&p->receiver, p->scene, receiver_ask);
+}
+
+const struct helper_answer *probe_helper(struct probes *p, size_t view)
+{
+    struct helper_question *q = &p->helpers[view];
+    pthread_mutex_lock(&q->lock);
+    if (!q->is_asked)
+        helper_ask(p->scene, p->scene->views[view], &q->answer);
+    q->is_asked = true;
+    pthread_mutex_unlock(&q->lock);
+    return &q->answer;
 }
 
 /* ---- Telling ---- */

@@ -47,6 +47,9 @@ const struct probe *probe_relay(struct probes *probes);    /* <relay>/healthz */
 const struct probe *probe_export(struct probes *probes);   /* an empty export to the relay */
 const struct probe *probe_receiver(struct probes *probes); /* see receiver.h */
 const struct probe *probe_server(struct probes *probes);   /* <server.url>/readyz */
+struct helper_answer;
+/* Of the person of scene->views[view]. */
+const struct helper_answer *probe_helper(struct probes *probes, size_t view);
 
 /* What the finding of one stage is, given which stage is broken. */
 void probe_tell(const struct probe *probe, enum probe_stage stage, const char *name,
@@ -60,6 +63,7 @@ struct probe_call {
     const char *proxy;   /* as in struct http_call; what is told of it is without its password */
     const char *body;    /* NULL: an empty export */
     bool is_get;
+    bool is_grpc; /* a call of the method that `url` names */
 };
 void probe_perform(const struct probe_call *call, const struct clock *clock, struct probe *out);
 

@@ -4,12 +4,17 @@
 
 #include "doctor/probe.h"
 
-/* Whose settings decide, and what they send first; NULL, with the reason, when nobody's can be
- * asked for. */
-const struct settings_view *receiver_view(const struct scene *scene, const char **signal,
-                                          const char **reason);
+/* Whose settings decide, and what they send first. */
+struct receiver {
+    const struct settings_view *view;
+    size_t view_index; /* in the scene */
+    const char *signal;
+    bool is_grpc;
+};
+/* False, with the reason, when there is nobody to ask. */
+bool receiver_find(const struct scene *scene, struct receiver *out, const char **reason);
 
-/* An empty export with the headers and certificates that Claude Code would use. */
+/* An empty export with the headers, proxy and certificates that Claude Code would use. */
 void receiver_ask(const struct scene *scene, struct probe *out);
 
 #endif

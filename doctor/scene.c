@@ -9,7 +9,7 @@
 #include "platform/platform.h"
 #include "platform/processes.h"
 
-enum { MAX_PROCESSES = 64, MAX_VIEWS = 32 };
+enum { MAX_PROCESSES = 64 };
 
 /* What is assumed when no installation tells its version. */
 static const struct claude_version newest_known = {2, 1, 329};
@@ -136,7 +136,7 @@ static void add_views(struct scene *scene, const struct scene_options *options)
     struct collector *c = xcalloc(1, sizeof *c);
     c->scene = scene;
     platform_processes(scene->root, see_process, c);
-    for (size_t i = 0; users && i < users->count && scene->view_count < MAX_VIEWS; i++)
+    for (size_t i = 0; users && i < users->count && scene->view_count < SCENE_MAX_VIEWS; i++)
         if (scene->is_privileged || users->list[i].uid == options->uid)
             add_view(scene, &users->list[i], options, c);
     if (scene->view_count == 0)
@@ -192,6 +192,7 @@ struct scene *scene_create(const struct scene_options *options, const struct fs 
     scene->fs = fs;
     scene->clock = clock;
     scene->uid = options->uid;
+    scene->environment = options->environment;
     scene->is_privileged = options->uid == 0;
     scene->config_dir = platform_config_dir(scene->root);
     scene->state_dir = platform_state_dir(scene->root);

@@ -51,6 +51,8 @@ struct scene_process {
     uint64_t started_ns;
 };
 
+enum { SCENE_MAX_VIEWS = 32 };
+
 struct scene {
     const char *root;
     const char *config_path; /* as given; NULL: the system's place */
@@ -58,6 +60,7 @@ struct scene {
     const struct clock *clock;
     uint32_t uid; /* whose rights this process has */
     bool is_privileged;
+    const char *const *environment; /* of this process */
 
     struct config_problems problems; /* of the configuration; then `config` is NULL */
     struct agent_config *config;

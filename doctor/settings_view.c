@@ -300,6 +300,7 @@ struct settings_view *settings_view_create(const struct view_options *options, c
     view->user = xstrdup(options->user);
     view->home = xstrdup(options->home);
     view->uid = options->uid;
+    view->gid = options->gid;
     view->has_version = options->has_version;
     view->version = options->version;
 

@@ -66,7 +66,7 @@ struct view_entry {
 struct settings_view {
     char *user; /* NULL: the machine, when nobody has an account */
     char *home; /* without the root */
-    uint32_t uid;
+    uint32_t uid, gid;
     bool has_version;
     struct claude_version version; /* that was assumed */
 

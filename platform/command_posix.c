@@ -23,7 +23,7 @@ static NO_RETURN void become(const struct platform_command *c, int output, char 
         _exit(126);
     for (int fd = FIRST_OWN_FD; fd < MOST_FDS; fd++)
         close(fd);
-    setpgid(0, 0);
+    setsid(); /* with our terminal it could type commands into a shell of root's */
     if (geteuid() == 0) {
         gid_t group = (gid_t)c->gid;
         if (setgroups(1, &group) != 0 || setgid(group) != 0 || setuid((uid_t)c->uid) != 0)
@@ -83,9 +83,11 @@ bool platform_run_command(const struct platform_command *c, struct buffer *out, 
     char *home = xasprintf("HOME=%s", c->home), *user = xasprintf("USER=%s", c->user);
     char *logname = xasprintf("LOGNAME=%s", c->user);
     char path[] = "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", locale[] = "LC_ALL=C.UTF-8";
-    char *const environment[] = {home, user, logname, path, locale, NULL};
+    char *const bare[] = {home, user, logname, path, locale, NULL};
+    char *const *environment = c->environment ? (char *const *)c->environment : bare;
     char *program = xstrdup(c->program), *argument = xstrdup(c->argument);
-    char *const arguments[] = {program, argument, NULL};
+    char *option = xstrdup(c->option);
+    char *const arguments[] = {program, option ? option : argument, option ? argument : NULL, NULL};
 
     pid_t child = fork();
     if (child == 0)
@@ -95,12 +97,11 @@ bool platform_run_command(const struct platform_command *c, struct buffer *out, 
         error_set_os(err, errno, "cannot run '%s'", c->program);
     } else {
         int status = 0;
-        setpgid(child, child);
         close(ends[1]);
         ends[1] = -1;
         ok = collect(ends[0], c, out, err);
-        if (!ok)
-            kill(-child, SIGKILL); /* what it started too */
+        if (!ok && kill(-child, SIGKILL) != 0) /* what it started too */
+            kill(child, SIGKILL);
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             ;
         ok = ok && check_status(c, status, err);
@@ -112,6 +113,7 @@ bool platform_run_command(const struct platform_command *c, struct buffer *out, 
     free(user);
     free(logname);
     free(program);
+    free(option);
     free(argument);
     return ok;
 }

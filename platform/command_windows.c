@@ -76,7 +76,8 @@ bool platform_run_command(const struct platform_command *c, struct buffer *out, 
 {
     if (!check_user(c, err))
         return false;
-    const char *const arguments[] = {c->program, c->argument, NULL};
+    const char *const arguments[] = {c->program, c->option ? c->option : c->argument,
+                                     c->option ? c->argument : NULL, NULL};
     WCHAR *environment = environment_of(c);
     struct process child;
     bool ok = process_start(arguments, environment, c->home, &child, err);

@@ -76,17 +76,21 @@ MUST_USE bool platform_socket_owner(const void *local, const void *remote,
 /* A program to run on somebody's behalf. */
 struct platform_command {
     const char *program;  /* an absolute path */
+    const char *option;   /* comes before `argument`; NULL: none */
     const char *argument; /* NULL: none */
     const char *user;     /* whose rights it gets when we have more; named in USER */
     uint32_t uid, gid;
     const char *home; /* HOME and the folder it starts in */
+    /* "NAME=VALUE", NULL-terminated, where it is to see more than the bare one; or NULL. Never
+     * ours on behalf of somebody else. Not used on Windows. */
+    const char *const *environment;
     uint32_t timeout_ms;
 };
 
 /*
  * Runs it and appends what it prints to `out`, up to the ceiling. Its input and
- * messages go nowhere, its environment holds HOME, USER, LOGNAME, PATH and
- * LC_ALL only. False when it fails, prints too much, or is not done in time:
+ * messages go nowhere, it has no terminal, and the bare environment holds HOME, USER,
+ * LOGNAME, PATH and LC_ALL only. False when it fails, prints too much, or is not done in time:
  * then it and its children are killed. Blocks for that long.
  */
 MUST_USE bool platform_run_command(const struct platform_command *command, struct buffer *out,

@@ -208,6 +208,9 @@ static void transfer_init(struct http_transfer *t, const struct http_call *call)
     set_method(easy, call);
     set_headers(t, call);
     set_route(t, call);
+    if (call->is_grpc)
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                         t->is_tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
 }
 
 static void transfer_clear(struct http_transfer *t)
@@ -244,8 +247,9 @@ static enum http_stage stage_of(const struct http_transfer *t, CURLcode code)
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return HTTP_STAGE_RESOLVE;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* of the URL, or what answers is no HTTP/1 */
+        return is_connected(t->easy) ? HTTP_STAGE_SEND : HTTP_STAGE_RESOLVE;
     case CURLE_COULDNT_CONNECT:
     case CURLE_PROXY:
         return HTTP_STAGE_CONNECT;

@@ -38,9 +38,10 @@ struct http_call {
                                   * SSL_CERT_FILE and SSL_CERT_DIR name, as for curl); or NULL */
     const char *proxy;          /* NULL: from the environment, as curl does; "": none */
     struct http_certificate *certificate; /* filled with what a TLS peer shows; or NULL */
-    uint32_t timeout_ms;                  /* whole transfer; default 30,000 when 0 */
-    uint32_t connect_timeout_ms;          /* default 10,000 when 0 */
-    size_t max_answer_bytes;              /* default 4 MiB when 0; more is a failure */
+    bool is_grpc;                /* HTTP/2 from the first byte; trailers count among the headers */
+    uint32_t timeout_ms;         /* whole transfer; default 30,000 when 0 */
+    uint32_t connect_timeout_ms; /* default 10,000 when 0 */
+    size_t max_answer_bytes;     /* default 4 MiB when 0; more is a failure */
 
     /* For http_client_perform: asked about once a second, true ends the transfer. NULL: never. */
     bool (*cancelled)(void *context);

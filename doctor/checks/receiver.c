@@ -1,14 +1,16 @@
 /* Whom Claude Code sends to itself, where there is no relay between them. */
 #include <stdio.h>
 
+#include "doctor/helper.h"
 #include "doctor/judge.h"
 #include "doctor/probe.h"
 #include "doctor/receiver.h"
 
 static void tell(const struct scene *scene, enum probe_stage stage, struct finding *f)
 {
-    const char *signal, *reason;
-    if (!receiver_view(scene, &signal, &reason))
+    const char *reason;
+    struct receiver receiver;
+    if (!receiver_find(scene, &receiver, &reason))
         finding_add(f, CHECK_SKIP, NULL, "%s", reason);
     else
         probe_tell(probe_receiver(scene->probes), stage, "receiver", f);
@@ -38,14 +40,19 @@ static void check_tls(const struct scene *scene, const struct check_target *targ
 static void check_auth(const struct scene *scene, const struct check_target *target,
                        struct finding *f)
 {
-    const char *signal, *reason;
-    const struct settings_view *view = receiver_view(scene, &signal, &reason);
+    const char *reason;
+    struct receiver receiver;
+    bool found = receiver_find(scene, &receiver, &reason);
     (void)target;
-    if (view && probe_receiver(scene->probes)->broken == PROBE_AUTH) {
+    if (found && probe_receiver(scene->probes)->broken == PROBE_AUTH) {
         const struct probe *p = probe_receiver(scene->probes);
-        const struct view_entry *headers = view_signal(view, signal, "HEADERS");
+        const struct view_entry *headers = view_signal(receiver.view, receiver.signal, "HEADERS");
+        const struct view_document *helper = helper_document(receiver.view);
         char place[VIEW_PLACE_BYTES], fix[JUDGE_TEXT_BYTES];
-        if (headers)
+        if (helper && !receiver.is_grpc)
+            snprintf(fix, sizeof fix, "let otelHeadersHelper '%s' print a valid token",
+                     helper->helper);
+        else if (headers)
             snprintf(fix, sizeof fix, "put a valid token into %s in %s", headers->name,
                      view_place(headers, place));
         else

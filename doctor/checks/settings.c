@@ -5,7 +5,9 @@
 
 #include "base/memory.h"
 #include "doctor/format.h"
+#include "doctor/helper.h"
 #include "doctor/judge.h"
+#include "doctor/probe.h"
 #include "platform/platform.h"
 
 static bool is_managed(const struct view_document *d)
@@ -362,59 +364,54 @@ static void check_project(const struct scene *scene, const struct check_target *
 
 /* ---- settings.helper ---- */
 
-/* Whether a helper that names a plain path could be started by the person. */
-static const char *helper_fault(const struct scene *scene, const char *command)
+static void judge_helper(const struct scene *scene, size_t v, struct finding *f)
 {
-    struct fs_stat stat;
-    struct error ignored;
-    if (command[0] != '/' || strpbrk(command, " \t;|&$<>\"'"))
-        return NULL; /* a shell's business */
-    char *path = platform_under_root(scene->root, command);
-    const char *fault = NULL;
-    if (!scene->fs->stat(scene->fs->disk, path, &stat, &ignored))
-        fault = "does not exist";
-    else if (!stat.is_symlink && (stat.mode & 0111) == 0)
-        fault = "is not executable";
-    else if (!stat.is_symlink && (stat.mode & 0005) != 0005 && stat.uid == 0)
-        fault = "can be started by root only";
-    free(path);
-    return fault;
+    char fix[JUDGE_TEXT_BYTES], whose[160];
+    const struct settings_view *view = scene->views[v];
+    const struct view_document *d = helper_document(view);
+    const char *protocol = view_value(view, "OTEL_EXPORTER_OTLP_PROTOCOL");
+    const struct helper_answer *a = probe_helper(scene->probes, v);
+    judge_whose(scene, view, whose);
+    snprintf(fix, sizeof fix,
+             "in '%s' line %u remove otelHeadersHelper, or make the program print a JSON object of "
+             "texts and end with code 0",
+             d->path, d->helper_line);
+    if (protocol && strcmp(protocol, "grpc") == 0)
+        finding_add(f, CHECK_FAIL,
+                    "set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf, or put the headers into "
+                    "OTEL_EXPORTER_OTLP_HEADERS",
+                    "%sotelHeadersHelper is set and the protocol is grpc, which does not ask it: "
+                    "the headers are missing",
+                    whose);
+    else if (a->state == HELPER_FAILED)
+        finding_add(f, CHECK_FAIL, fix,
+                    "%sotelHeadersHelper '%s': %s%s: Claude Code sends nothing at all", whose,
+                    d->helper, a->reason,
+                    a->is_bare ? " (run without the person's own environment)" : "");
+    else if (a->state == HELPER_SLOW)
+        finding_add(f, CHECK_WARN, fix,
+                    "%sotelHeadersHelper '%s': %s; Claude Code waits 30 s for it and ends later "
+                    "for it, then sends nothing",
+                    whose, d->helper, a->reason);
+    else if (a->state == HELPER_NOT_RUN)
+        finding_add(f, CHECK_WARN, fix,
+                    "%sotelHeadersHelper '%s' is in force, and was not tried (%s): whenever it "
+                    "fails, nothing is sent at all",
+                    whose, d->helper, a->reason);
+    else
+        finding_add(f, CHECK_OK, NULL, "%sotelHeadersHelper '%s' gave %zu headers in %u ms", whose,
+                    d->helper, a->count, (unsigned)a->duration_ms);
 }
 
 static void check_helper(const struct scene *scene, const struct check_target *target,
                          struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES];
     (void)target;
     for (size_t v = 0; v < scene->view_count; v++)
-        for (size_t i = 0; i < scene->views[v]->document_count; i++) {
-            const struct settings_view *view = scene->views[v];
-            const struct view_document *d = view->documents[i];
-            if (d->layer == VIEW_PROJECT || !d->helper)
-                continue;
-            const char *fault = helper_fault(scene, d->helper);
-            const char *protocol = view_value(view, "OTEL_EXPORTER_OTLP_PROTOCOL");
-            snprintf(fix, sizeof fix,
-                     "in '%s' line %u remove otelHeadersHelper, or make the program print a JSON "
-                     "object of texts and end with code 0",
-                     d->path, d->helper_line);
-            if (fault)
-                finding_add(f, CHECK_FAIL, fix,
-                            "otelHeadersHelper '%s' %s: Claude Code sends nothing at all",
-                            d->helper, fault);
-            else if (protocol && strcmp(protocol, "grpc") == 0)
-                finding_add(f, CHECK_FAIL,
-                            "set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf, or put the headers "
-                            "into OTEL_EXPORTER_OTLP_HEADERS",
-                            "otelHeadersHelper is set and the protocol is grpc, which does not ask "
-                            "it: the headers are missing");
-            else
-                finding_add(f, CHECK_WARN, fix,
-                            "otelHeadersHelper '%s' is in force: whenever it fails, nothing is "
-                            "sent at all",
-                            d->helper);
-        }
-    finding_add(f, CHECK_OK, NULL, "no otelHeadersHelper is set");
+        if (helper_document(scene->views[v]))
+            judge_helper(scene, v, f);
+    if (f->seen[0] == '\0')
+        finding_add(f, CHECK_OK, NULL, "no otelHeadersHelper is set");
 }
 
 /* ---- settings.managed.writable ---- */

@@ -149,6 +149,55 @@ class Proxy:
         self.server.server_close()
 
 
+class Grpc:
+    """A gRPC server over plain HTTP/2: answers every call with `status` and `message`."""
+
+    def __init__(self):
+        self.reset()
+        peer = self
+
+        def frame(kind, flags, stream, payload=b""):
+            return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+        def literal(name, value):  # HPACK, not indexed, not compressed
+            return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                if self.rfile.read(24) != b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":
+                    self.wfile.write(frame(7, 0, 0, b"\0\0\0\0\0\0\0\1"))  # GOAWAY
+                    return
+                self.wfile.write(frame(4, 0, 0))
+                while len(head := self.rfile.read(9)) == 9:
+                    payload = self.rfile.read(int.from_bytes(head[:3], "big"))
+                    kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+                    if kind == 4 and not flags & 1:
+                        self.wfile.write(frame(4, 1, 0))
+                    if kind == 1:
+                        peer.calls.append(payload)
+                    if stream and flags & 1:
+                        trailers = literal(b"grpc-status", str(peer.status).encode()) + literal(b"grpc-message", peer.message.encode())
+                        self.wfile.write(frame(1, 4, stream, b"\x88" + literal(b"content-type", b"application/grpc"))
+                                         + frame(0, 0, stream, b"\0\0\0\0\0") + frame(1, 5, stream, trailers))
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def reset(self):
+        self.status, self.message, self.calls = 0, "", []
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Silent:
     """Takes connections and never says a word."""
 

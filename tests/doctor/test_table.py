@@ -7,12 +7,12 @@ carried out to the letter, after which the check must pass.
 import json
 import os
 import pathlib
-import subprocess
+import re
 import sys
 import time
 import unittest
 
-from setups import BASE, NEWEST, OURS, TOKEN, UID, Authority, Peer, Proxy, Setup, Silent, block, closed_port
+from setups import BASE, NEWEST, OURS, TOKEN, UID, Authority, Grpc, Peer, Proxy, Setup, Silent, block, closed_port
 
 DOCTOR = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "claude-telemetry-doctor"
 AGENT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None
@@ -173,10 +173,65 @@ def the_headers_helper_is_not_executable(s):
 @broken("settings.helper", "http/protobuf", by_hand=True)
 def the_headers_helper_is_not_asked_with_grpc(s):
     s.write("usr/bin/helper", "#!/bin/sh\n", mode=0o755)
-    merged(s, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="grpc",
-           OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="grpc")
+    grpc(s)
     document = json.loads((s.path / BASE).read_text())
     s.write(BASE, {**document, "otelHeadersHelper": "/usr/bin/helper"})
+
+
+def helper(s, script, mode=0o755):
+    """Straight to a receiver, with headers from a program of the person's machine."""
+    direct(s, OTEL_EXPORTER_OTLP_HEADERS=None)
+    s.write("usr/bin/print-headers", "#!/bin/sh\n" + script + "\n", mode=mode)
+    document = json.loads((s.path / BASE).read_text())
+    s.write(BASE, {**document, "otelHeadersHelper": "/usr/bin/print-headers"})
+
+
+@broken("settings.helper", "end with code 0", by_hand=True, says="status 3")
+def the_headers_helper_fails(s):
+    helper(s, "exit 3")
+
+
+@broken("settings.helper", "JSON object", by_hand=True, says="prints nothing")
+def the_headers_helper_prints_nothing(s):
+    helper(s, "true")
+
+
+@broken("settings.helper", "JSON object", by_hand=True, says="no JSON object")
+def the_headers_helper_prints_no_json(s):
+    helper(s, "echo 'Authorization: Bearer planted-secret'")
+
+
+@broken("settings.helper", "JSON object", by_hand=True, says="no text")
+def the_headers_helper_prints_a_number(s):
+    helper(s, """echo '{"X-Number": 4711}'""")
+
+
+@broken("settings.helper", "JSON object", by_hand=True, says="line break")
+def the_headers_helper_prints_a_line_break(s):
+    helper(s, r"""printf '{"Authorization": "Bearer planted-secret\\n"}'""")
+
+
+@broken("settings.helper", "remove otelHeadersHelper", by_hand=True, warns=True, says="within 6 s")
+def the_headers_helper_hangs(s):
+    helper(s, "sleep 60 & sleep 60")
+
+
+@broken("receiver.auth", "valid token", by_hand=True)
+def the_headers_helper_gives_a_wrong_token(s):
+    helper(s, """echo '{"Authorization": "Bearer planted-secret"}'""")
+
+
+@whole
+def headers_from_a_helper(s):
+    helper(s, f"""test "$HOME" = "{s.path}/home/alice" && echo '{{"Authorization": "Bearer {TOKEN}"}}'""")
+
+
+@whole
+def a_helper_that_stands_in_for_a_header(s):
+    helper(s, f"""echo '{{"authorization": "Bearer {TOKEN}"}}'""")
+    document = json.loads((s.path / BASE).read_text())
+    document["env"]["OTEL_EXPORTER_OTLP_HEADERS"] = "Authorization=Bearer old"
+    s.write(BASE, document)
 
 
 @broken("settings.project", "remove OTEL_LOG_RAW_API_BODIES")
@@ -447,8 +502,7 @@ def an_older_version_sends_loopback_through_the_proxy(s):
 
 @broken("proxy.loopback", '"NO_PROXY": "localhost,127.0.0.1')
 def grpc_to_this_machine_goes_through_the_proxy(s):
-    merged(s, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="grpc",
-           OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="grpc")
+    grpc(s)
     s.write("etc/environment", "HTTP_PROXY=http://proxy.example:3128\nNO_PROXY=localhost\n")
 
 
@@ -800,7 +854,51 @@ def a_portal_answers_for_the_receiver(s):
     s.destination.body, s.destination.kind = b"<!DOCTYPE html>", "text/html; charset=utf-8"
 
 
+def grpc(s, url=None):
+    """Straight to a receiver of gRPC."""
+    direct(s, url or GRPC.url, **{name: "grpc" for name in block("") if "PROTOCOL" in name},
+           **{name: None for name in block("") if re.match(r"OTEL_EXPORTER_OTLP_.*_ENDPOINT", name)})
+
+
+@broken("receiver.auth", "valid token", by_hand=True, says="gRPC status 16")
+def the_grpc_receiver_refuses_the_token(s):
+    grpc(s)
+    GRPC.status, GRPC.message = 16, "no such token"
+
+
+@broken("receiver.accepts", "another gRPC service", by_hand=True)
+def another_grpc_service_answers(s):
+    grpc(s)
+    GRPC.status = 12
+
+
+@broken("receiver.accepts", "receiver's own health", by_hand=True)
+def the_grpc_receiver_is_overloaded(s):
+    grpc(s)
+    GRPC.status = 14
+
+
+@broken("receiver.accepts", "http/protobuf", by_hand=True, says="no gRPC is spoken there")
+def grpc_goes_to_an_http_port(s):
+    grpc(s, s.destination.url)
+
+
+@broken("receiver.accepts", "grpc", by_hand=True, says="gRPC port")
+def http_goes_to_a_grpc_port_of_another_number(s):
+    direct(s, GRPC.url)
+
+
+@broken("receiver.tcp", "start the receiver", by_hand=True)
+def the_grpc_receiver_is_down(s):
+    grpc(s, f"http://127.0.0.1:{closed_port()}")
+
+
 # ---- Whole machines ----
+
+@whole
+def straight_to_a_receiver_of_grpc(s):
+    grpc(s)
+
 
 @whole
 def straight_to_a_receiver(s):
@@ -933,6 +1031,7 @@ def no_claude_code_yet(s):
 class Table(unittest.TestCase):
     def check_broken(self, check, fix, by_hand, warns, says, make):
         PROXY.reset()
+        GRPC.reset()
         with_setup = Setup(RELAY, DESTINATION, DOCTOR, AGENT)
         try:
             make(with_setup)
@@ -957,6 +1056,7 @@ class Table(unittest.TestCase):
 
     def check_whole(self, make):
         PROXY.reset()
+        GRPC.reset()
         setup = Setup(RELAY, DESTINATION, DOCTOR, AGENT)
         try:
             make(setup)
@@ -981,7 +1081,7 @@ for name, make in WHOLE:
 if __name__ == "__main__":
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
-        RELAY, DESTINATION, PROXY, SILENT = Peer(), Peer(), Proxy(), Silent()
+        RELAY, DESTINATION, PROXY, SILENT, GRPC = Peer(), Peer(), Proxy(), Silent(), Grpc()
         EXAMPLE, PRIVATE, OPENER = (Authority(folder, name) for name in ("Example Corp", "Private Corp", "Zscaler Inc."))
         TLS = Peer(EXAMPLE.issue("127.0.0.1"))
         TLS.pem = EXAMPLE.pem
@@ -993,6 +1093,6 @@ if __name__ == "__main__":
             peer.token = TOKEN
         assert len(BROKEN) >= 40
         result = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False).result
-        for peer in (RELAY, DESTINATION, PROXY, SILENT, TLS, NAMED, EXPIRED, FUTURE, OPENED):
+        for peer in (RELAY, DESTINATION, PROXY, SILENT, GRPC, TLS, NAMED, EXPIRED, FUTURE, OPENED):
             peer.close()
     sys.exit(0 if result.wasSuccessful() else 1)

@@ -212,6 +212,18 @@ START_TEST(a_peer_without_tls_fails_at_the_tls_stage)
 }
 END_TEST
 
+START_TEST(what_is_no_http_fails_behind_the_connection_not_at_the_name)
+{
+    struct canned_peer *peer = canned_peer_create("220 mail.example ESMTP\r\n");
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", canned_peer_port(peer));
+    run(&(struct http_call){.method = "GET", .url = url});
+    ck_assert_int_eq(last.stage, HTTP_STAGE_SEND);
+    http_client_destroy(client);
+    client = NULL;
+    canned_peer_destroy(peer);
+}
+END_TEST
+
 static void use_proxy(uint16_t port)
 {
     char proxy[64];
@@ -328,6 +340,7 @@ int main(void)
     tcase_add_test(tests, a_refused_connection_is_told_from_an_unknown_name);
     tcase_add_test(tests, silence_ends_at_the_timeout);
     tcase_add_test(tests, a_peer_without_tls_fails_at_the_tls_stage);
+    tcase_add_test(tests, what_is_no_http_fails_behind_the_connection_not_at_the_name);
     tcase_add_test(tests, the_proxy_of_the_environment_is_used);
     tcase_add_test(tests, a_proxy_that_refuses_the_tunnel_is_a_connect_failure);
     tcase_add_test(tests, loopback_is_never_proxied);
