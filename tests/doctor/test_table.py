@@ -315,6 +315,16 @@ def the_endpoint_is_in_quotes(s):
 
 
 @broken("env.endpoint", "apply")
+def the_endpoint_is_empty(s):
+    s.dropin(general_only(s, OTEL_EXPORTER_OTLP_ENDPOINT=""))
+
+
+@broken("env.endpoint", "http://", by_hand=True)
+def the_grpc_endpoint_has_no_scheme(s):
+    grpc(s, GRPC.url.removeprefix("http://"))
+
+
+@broken("env.endpoint", "apply")
 def the_endpoint_holds_a_blank(s):
     s.dropin(block(s.relay.url, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=f" {s.relay.url}/v1/metrics"))
 
@@ -371,6 +381,12 @@ def a_shell_diverts_logs_in_an_older_version(s):
     s.install("2.1.197")
     s.dropin(block(s.relay.url, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=None))
     s.shell("# mine", "export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://x.example:4318/v1/logs")
+
+
+@broken("env.shell.override", "remove OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", warns=True)
+def a_shell_would_divert_logs_of_an_older_version(s):
+    s.dropin(block(s.relay.url, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=None))
+    s.shell("export OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://x.example:4318/v1/logs")
 
 
 @broken("env.headers.format", "remove OTEL_EXPORTER_OTLP_HEADERS")
@@ -842,6 +858,38 @@ def the_receiver_is_overloaded(s):
     s.destination.status = 503
 
 
+def answering(status):
+    def make(s):
+        direct(s)
+        s.destination.status = status
+    make.__name__ = f"the_receiver_answers_{status}"
+    return make
+
+
+for status, part, words in ((400, "accepts", "refuses"), (403, "auth", "valid token"), (404, "accepts", "path"), (413, "accepts", "refuses"),
+                            (429, "accepts", "limits"), (500, "accepts", "own health"), (302, "accepts", "address it names")):
+    broken("receiver." + part, words, by_hand=True, says=str(status))(answering(status))
+
+
+@broken("receiver.accepts", "does not answer", by_hand=True)
+def the_receiver_hangs(s):
+    direct(s, f"http://127.0.0.1:{SILENT.port}")
+
+
+@broken("receiver.accepts", "rejects", by_hand=True)
+def the_receiver_rejects_records(s):
+    direct(s)
+    s.destination.body = b"\x0a\x0b\x08\x01\x12\x07too old"
+
+
+@broken("proxy.endpoint", "", by_hand=True, warns=True, says="through the proxy")
+def a_proxy_carries_telemetry_to_a_receiver(s):
+    direct(s, "https://central.example", NODE_EXTRA_CA_CERTS="/etc/ssl/private-corp.pem")
+    trusting(s)
+    PROXY.to = NAMED.port
+    s.write("etc/environment", f"HTTPS_PROXY={PROXY.url}\n")
+
+
 @broken("receiver.accepts", "relay on this machine", by_hand=True)
 def the_receiver_is_slow(s):
     direct(s)
@@ -1026,6 +1074,69 @@ def only_metrics(s):
 @whole
 def no_claude_code_yet(s):
     s.remove("usr/lib/node_modules/@anthropic-ai/claude-code/package.json")
+
+
+# ---- The silent failures that were reproduced with the real Claude Code ----
+
+# By their number in docs/doctor.md: the machines above on which each is made, and so named by its check.
+REPRODUCED = {
+    1: "our_dropin_is_cut_off a_dropin_has_a_trailing_comma the_managed_file_has_a_comment the_managed_file_is_an_array",
+    2: "the_managed_file_is_empty",
+    3: "the_managed_file_is_for_root_only the_managed_folder_is_for_root_only",
+    4: "one_dropin_is_for_root_only",
+    5: "the_managed_file_is_a_dangling_link the_managed_file_has_a_wrong_name nothing_was_ever_applied",
+    6: "an_old_version_does_not_read_dropins",
+    7: "a_later_dropin_diverts_logs",
+    8: "a_profile_hides_our_file_from_an_older_version a_profile_sets_one_variable_of_its_own the_console_sets_telemetry_elsewhere",
+    9: "the_main_switch_is_missing the_main_switch_is_2",
+    10: "the_logs_exporter_is_missing the_metrics_exporter_is_none the_logs_exporter_is_called_wrongly",
+    11: "an_exporter_is_misspelt",
+    12: "the_protocol_is_unknown the_protocol_is_in_upper_case",
+    13: "the_protocol_is_missing_in_an_older_version",
+    14: "the_endpoint_has_no_scheme the_endpoint_is_in_quotes the_endpoint_holds_a_blank the_endpoint_is_empty",
+    15: "the_general_endpoint_has_a_signal_path",
+    16: "the_endpoint_of_one_signal_has_no_path",
+    17: "the_endpoint_speaks_tls_to_the_plain_relay http_goes_to_the_grpc_port the_grpc_endpoint_has_no_scheme",
+    18: "the_receiver_is_down",
+    19: "the_receiver_refuses_the_token the_receiver_answers_403",
+    20: "the_receiver_is_overloaded the_receiver_answers_429",
+    21: "the_receiver_is_slow the_receiver_hangs",
+    22: "a_portal_answers_for_the_receiver the_receiver_rejects_records",
+    23: "a_header_has_a_colon the_headers_are_json",
+    24: "the_headers_hold_a_line_break the_headers_leave_ascii",
+    25: "a_header_is_percent_encoded",
+    26: "a_shells_malformed_headers_stop_everything a_running_session_has_malformed_headers",
+    27: "the_metric_interval_is_0",
+    28: "a_shell_gives_an_interval_with_a_unit",
+    29: "a_shell_diverts_logs_in_an_older_version a_shell_would_divert_logs_of_an_older_version",
+    30: "a_shell_turns_the_sampler_off a_shell_gives_a_tiny_timeout a_shell_cuts_the_end_of_sessions",
+    31: "a_shell_limits_attributes the_machines_environment_limits_values",
+    32: "an_attribute_holds_a_blank",
+    33: "traces_lack_the_beta_switch traces_lack_the_exporter",
+    34: "an_older_version_sends_loopback_through_the_proxy grpc_to_this_machine_goes_through_the_proxy",
+    35: "a_proxy_carries_telemetry_to_a_receiver",
+    36: "the_receivers_certificate_is_private the_certificate_is_named_in_the_wrong_variable",
+    37: "the_headers_helper_fails the_headers_helper_does_not_exist the_headers_helper_is_not_executable the_headers_helper_prints_no_json",
+    38: "the_headers_helper_is_not_asked_with_grpc",
+    39: "a_session_is_older_than_the_settings",
+    40: "a_project_sets_a_variable_in_vain",
+    41: "an_exporter_is_the_console",
+    43: "prompts_are_wanted_and_left_out",
+}
+UNSEEN = {42, 44}  # leave no trace on the machine
+MANUAL = pathlib.Path(__file__).resolve().parents[2] / "docs" / "doctor.md"
+
+
+class Reproduced(unittest.TestCase):
+    def test_each_silent_failure_is_named_by_the_check_that_the_manual_says(self):
+        told = {int(number): set(re.findall(r"`([a-z_.*]+)`", checks))
+                for number, checks in re.findall(r"^\| (\d+) \|[^|]*\|([^|]*)\|$", MANUAL.read_text(), re.M)}
+        self.assertEqual(set(told), set(range(1, 45)))
+        checks = {name: check for name, check, *_ in BROKEN}
+        for number, names in REPRODUCED.items():
+            self.assertEqual({checks[name] for name in names.split()}, told[number], f"failure {number}")
+        self.assertEqual({number for number, ids in told.items() if not ids}, UNSEEN)
+        self.assertEqual(set(told) - set(REPRODUCED), UNSEEN)
 
 
 class Table(unittest.TestCase):
