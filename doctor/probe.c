@@ -17,7 +17,7 @@
 #include "doctor/tls_fault.h"
 #include "platform/platform.h"
 
-enum { CONNECT_MS = 4000, WHOLE_MS = 8000, MAX_HEADERS = 64, SLOW_MS = 1500 };
+enum { CONNECT_MS = 4000, WHOLE_MS = 8000, MAX_HEADERS = 64 };
 
 /* One question that is asked once. */
 struct question {
@@ -378,6 +378,18 @@ void probe_perform(const struct probe_call *call, const struct clock *clock, str
     buffer_clear(&headers);
 }
 
+void probe_perform_timed(const struct probe_call *call, const struct clock *clock,
+                         struct probe *out)
+{
+    struct probe again = {0};
+    probe_perform(call, clock, out);
+    if (out->broken != PROBE_DONE || out->duration_ms <= PROBE_SLOW_MS)
+        return;
+    probe_perform(call, clock, &again);
+    if (again.broken != PROBE_DONE || again.duration_ms < out->duration_ms)
+        *out = again;
+}
+
 /* ---- Whom to ask ---- */
 
 /* The header lines of a destination, credentials filled in; each is the caller's. */
@@ -504,8 +516,8 @@ static void ask_export(const struct scene *scene, struct probe *out)
     if (probe_relay_token_line(scene, header))
         lines[1] = header;
     struct probe_call call = {.url = url, .headers = lines};
-    probe_perform(&call, scene->clock, out);
-    if (out->broken == PROBE_DONE && out->duration_ms > SLOW_MS)
+    probe_perform_timed(&call, scene->clock, out);
+    if (out->broken == PROBE_DONE && out->duration_ms > PROBE_SLOW_MS)
         broken(out, PROBE_ACCEPTS, "look at the disk that holds the spool: iostat -x 1 5",
                "it took %u ms to answer; Claude Code waits 2 s in all at its end and loses what "
                "is not taken by then",

@@ -67,6 +67,12 @@ struct probe_call {
 };
 void probe_perform(const struct probe_call *call, const struct clock *clock, struct probe *out);
 
+/* The same; a slow answer is asked for once more, since a machine may be busy for a moment. Past
+ * PROBE_SLOW_MS Claude Code loses what it sends at its end. */
+enum { PROBE_SLOW_MS = 1500 };
+void probe_perform_timed(const struct probe_call *call, const struct clock *clock,
+                         struct probe *out);
+
 /* The header line "X-Relay-Token: …" that Claude Code would show the relay; false when none. */
 enum { PROBE_LINE_BYTES = 256 };
 bool probe_relay_token_line(const struct scene *scene, char out[PROBE_LINE_BYTES]);

@@ -12,7 +12,7 @@
 #include "doctor/proxies.h"
 #include "platform/platform.h"
 
-enum { MAX_LINES = 64, SLOW_MS = 1500 };
+enum { MAX_LINES = 64 };
 
 /* Its own checks say what is wrong with the form; asking would only say it again. */
 static bool is_well_formed(const struct settings_view *view, const char *signal)
@@ -136,7 +136,7 @@ static bool grpc_url(const struct receiver *r, struct buffer *out)
 
 static void judge_pace(struct probe *out)
 {
-    if (out->broken != PROBE_DONE || out->duration_ms <= SLOW_MS)
+    if (out->broken != PROBE_DONE || out->duration_ms <= PROBE_SLOW_MS)
         return;
     out->broken = PROBE_ACCEPTS;
     snprintf(out->seen, sizeof out->seen,
@@ -178,7 +178,7 @@ void receiver_ask(const struct scene *scene, struct probe *out)
                                   .ca_file = ca_file,
                                   .proxy = proxies_of_view(r.view, buffer_text(&url)),
                                   .is_grpc = r.is_grpc};
-        probe_perform(&call, scene->clock, out);
+        probe_perform_timed(&call, scene->clock, out);
         if (out->broken == PROBE_TLS && strstr(out->fix, "ca_file"))
             snprintf(out->fix, sizeof out->fix,
                      "put the authority's PEM file on this machine and name it in %s, beside the "
