@@ -22,6 +22,9 @@ struct accounts {
     struct local_users users;
     char *machine_email; /* identity.email: whoever uses this machine */
     char *device_id, *device_token;
+
+    struct accounts_hint *hints; /* the main thread's alone; texts owned */
+    size_t hint_count;
 };
 
 static bool load_key(struct accounts *a, const char *state_dir, bool may_write, struct error *err)
@@ -63,12 +66,48 @@ void accounts_destroy(struct accounts *a)
     if (!a)
         return;
     local_users_clear(&a->users);
+    accounts_tell(a, NULL, 0);
     free(a->machine_email);
     free(a->device_id);
     free(a->device_token);
     free(a->root);
     pthread_mutex_destroy(&a->lock);
     free(a);
+}
+
+void accounts_tell(struct accounts *a, const struct accounts_hint *hints, size_t count)
+{
+    for (size_t i = 0; i < a->hint_count; i++) {
+        free((char *)a->hints[i].user);
+        free((char *)a->hints[i].email);
+        free((char *)a->hints[i].source);
+    }
+    free(a->hints);
+    a->hints = count > 0 ? xcalloc(count, sizeof *a->hints) : NULL;
+    a->hint_count = count;
+    for (size_t i = 0; i < count; i++)
+        a->hints[i] = (struct accounts_hint){.user = xstrdup(hints[i].user),
+                                             .email = xstrdup(hints[i].email),
+                                             .source = xstrdup(hints[i].source)};
+}
+
+/* Judged by the same rules as if it came from its source here. */
+static void take_hints(const struct accounts *a, const char *domain, struct local_users *users)
+{
+    for (size_t i = 0; i < users->count; i++)
+        for (size_t h = 0; h < a->hint_count; h++) {
+            struct local_user *user = &users->list[i];
+            char email[IDENTITY_EMAIL_BYTES];
+            struct error refused = {0};
+            if (user->email || strcmp(user->name, a->hints[h].user) != 0 ||
+                !identity_accept_email(a->hints[h].email, domain, email, &refused))
+                continue;
+            free(user->problem);
+            user->problem = NULL;
+            user->email = xstrdup(email);
+            if (!identity_source_of_name(a->hints[h].source, &user->source))
+                user->source = IDENTITY_CONFIG;
+        }
 }
 
 static void resolve(struct accounts *a, const struct config *values, struct local_users *users)
@@ -86,11 +125,12 @@ static void resolve(struct accounts *a, const struct config *values, struct loca
         .sources = sources,
         .source_count = count,
         .email_domain = config_text(values, "identity.email_domain"),
-        .command = config_text(values, "identity.command"),
+        .command = a->hint_count > 0 ? NULL : config_text(values, "identity.command"),
         .command_timeout_ms =
             (uint32_t)config_integer(values, "identity.command_timeout_seconds") * 1000,
     };
     identity_resolve(&options, a->fs, users);
+    take_hints(a, options.email_domain, users);
 }
 
 void accounts_refresh(struct accounts *a, const struct config *values, struct log *log)

@@ -34,6 +34,15 @@ void accounts_destroy(struct accounts *accounts); /* NULL is fine */
 /* Reads the local users and asks the identity sources again. May run the identity command. */
 void accounts_refresh(struct accounts *accounts, const struct config *values, struct log *log);
 
+/*
+ * What somebody with more rights found out, for the next refresh: counts for who has no address
+ * otherwise, and instead of the identity command, which would run without the user's rights here.
+ */
+struct accounts_hint {
+    const char *user, *email, *source;
+};
+void accounts_tell(struct accounts *accounts, const struct accounts_hint *hints, size_t count);
+
 /* What ${device_id} and ${device_token} are now; NULL where there is none. Copied. */
 void accounts_set_device(struct accounts *accounts, const char *id, const char *token);
 

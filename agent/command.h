@@ -23,6 +23,7 @@ struct command_line {
     const char *output; /* --output; NULL when none */
     bool json;
     bool dry_run;
+    bool repair;
     bool brief;
     bool no_settings;
     bool print_markdown;

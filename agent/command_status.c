@@ -92,6 +92,23 @@ static void print_people(const cJSON *status)
     }
 }
 
+static void print_settings(const cJSON *status)
+{
+    const cJSON *settings = get(status, "settings"), *source;
+    const char *conflict = text_of(get(settings, "drift"), "conflict_path");
+    cJSON_ArrayForEach(source, get(settings, "sources"))
+    {
+        printf("settings     %s: %s\n", text_of(source, "local_user"), text_of(source, "sentence"));
+    }
+    if (number_of(get(status, "config"), "drift_repairs_total") > 0)
+        printf("             put back %.0f times, last %s\n",
+               number_of(get(status, "config"), "drift_repairs_total"),
+               text_of(get(settings, "drift"), "last_repair_at"));
+    if (conflict[0])
+        printf("             another program keeps rewriting '%s'; tried again %s\n", conflict,
+               text_of(get(settings, "drift"), "next_try_at"));
+}
+
 static void print_traffic(const cJSON *status)
 {
     static const char *const signals[] = {"logs", "metrics", "traces"};
@@ -150,6 +167,7 @@ static int print_status(cJSON *status, const struct command_line *line)
         print_health(status, running);
         print_server(status);
         print_people(status);
+        print_settings(status);
         print_traffic(status);
         print_destinations(status);
     }

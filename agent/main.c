@@ -19,9 +19,11 @@ static const struct command commands[] = {
      "Runs the service in the foreground: relay, settings, enrolment, heartbeat.\n"
      "SIGTERM drains and stops; SIGHUP reads the configuration again.\n\n"
      "  --no-settings  leave Claude Code's settings to `apply` (for a service without rights)\n"},
-    {"apply", command_apply, NULL, "--dry-run --json",
+    {"apply", command_apply, NULL, "--dry-run --repair --json",
      "Writes Claude Code's settings once and prints what changed.\n\n"
-     "  --dry-run      print what would change, write nothing\n"},
+     "  --dry-run      print what would change, write nothing\n"
+     "  --repair       for the timer: counts, and leaves a file alone for longer and longer that\n"
+     "                 another program keeps rewriting\n"},
     {"revert", command_revert, NULL, "--json", "Undoes what apply did, byte for byte.\n"},
     {"enroll", command_enroll, NULL, "--json",
      "Enrols this device with server.url and the enrolment secret, now. Enrolling again\n"
@@ -121,6 +123,7 @@ static bool take_flag(struct reading *r, const char *name)
     } flags[] = {
         {"--json", offsetof(struct command_line, json)},
         {"--dry-run", offsetof(struct command_line, dry_run)},
+        {"--repair", offsetof(struct command_line, repair)},
         {"--brief", offsetof(struct command_line, brief)},
         {"--no-settings", offsetof(struct command_line, no_settings)},
         {"--print-markdown", offsetof(struct command_line, print_markdown)},

@@ -1,5 +1,7 @@
 #include "agent/report.h"
 
+#include "agent/settings_status.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -126,6 +128,24 @@ static void put_config(const struct report *r, struct json_writer *w)
     json_object_close(w);
 }
 
+/* Claude Code's settings: whose are obeyed, and what had to be put back. */
+static void put_settings(const struct report *r, struct json_writer *w)
+{
+    static const struct settings_verdicts none = {0};
+    json_put_key(w, "settings");
+    json_object_open(w);
+    settings_status_put_sources(r->settings.verdicts ? r->settings.verdicts : &none, w);
+    json_put_key(w, "drift");
+    json_object_open(w);
+    put_time(w, "last_repair_at", r->settings.last_repair_ns);
+    if (r->settings.last_diff)
+        put_text(w, "last_diff", r->settings.last_diff);
+    put_text(w, "conflict_path", r->settings.conflict_path ? r->settings.conflict_path : "");
+    put_time(w, "next_try_at", r->settings.next_try_ns);
+    json_object_close(w);
+    json_object_close(w);
+}
+
 /* Which of several installations sent an event is not told: all get the newest time. */
 static void put_claude(const struct report *r, struct json_writer *w)
 {
@@ -239,6 +259,8 @@ void report_put(const struct report *r, struct json_writer *w)
 {
     put_health(r, w);
     put_config(r, w);
+    if (r->settings.is_on)
+        put_settings(r, w);
     put_claude(r, w);
     json_put_key(w, "users");
     accounts_put_users(r->accounts, w);

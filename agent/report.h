@@ -8,6 +8,7 @@
 #include "agent/accounts.h"
 #include "agent/relay/relay.h"
 #include "agent/settings/claude.h"
+#include "agent/settings/verdicts.h"
 #include "core/json/writer.h"
 
 /* Everything borrowed for the call. */
@@ -25,6 +26,11 @@ struct report {
     struct {
         bool is_on;        /* this process keeps the settings, or hears from the one that does */
         const char *error; /* "" */
+        const struct settings_verdicts *verdicts; /* NULL: not looked for */
+        uint64_t last_repair_ns;
+        const char *last_diff;     /* of that; NULL: not for the eyes of everybody */
+        const char *conflict_path; /* NULL or "": none */
+        uint64_t next_try_ns;
     } settings;
     struct {
         bool is_wanted; /* server.url is set */

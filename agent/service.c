@@ -95,6 +95,7 @@ static bool make_status(struct service *s, struct buffer *out)
     struct json_writer w = json_writer_make(out);
     struct report report;
     service_report(s, &report);
+    report.settings.last_diff = NULL; /* every user may read this file */
     json_object_open(&w);
     json_put_key(&w, "agent_version");
     json_put_string(&w, AGENT_VERSION);
@@ -140,6 +141,8 @@ static void look(void *context)
 {
     struct service *s = context;
     struct error err = {0};
+    if (service_settings_look(s))
+        accounts_refresh(s->accounts, s->config->values, s->log);
     if (!write_status(s, NULL, &err))
         log_failure(s->log, LOG_WARN_LEVEL, "agent", "status file", &err);
     uint64_t now = activity(&s->state);
@@ -151,8 +154,8 @@ static void look(void *context)
 static void refresh(void *context)
 {
     struct service *s = context;
+    (void)service_settings_look(s);
     accounts_refresh(s->accounts, s->config->values, s->log);
-    service_settings_look(s);
     if (s->watch)
         settings_watch_poke(s->watch);
     loop_timer_set(s->refresh, REFRESH_MS);
@@ -206,6 +209,7 @@ struct service *service_create(const struct command_line *line, struct agent_con
     s->accounts = accounts_create(line->root, s->state_dir, true, &fs_real, err);
     if (!s->accounts)
         goto failed;
+    (void)service_settings_look(s);
     accounts_refresh(s->accounts, config->values, log);
     if (!start_relay(s, err) || !service_server_start(s, err) || !service_settings_start(s, err))
         goto failed;

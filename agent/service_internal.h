@@ -52,7 +52,10 @@ struct service {
     struct settings_watch *watch;
     struct settings_setup settings; /* what the last look asked for */
     bool has_settings;
+    struct settings_verdicts verdicts; /* of that look */
+    struct settings_watch_status watched;
     struct settings_status applied; /* where `apply` keeps them: what it told last */
+    uint64_t applied_modified_ns;   /* when that was */
 };
 
 /* Fills `report` from the last look at the relay. */
@@ -66,7 +69,7 @@ bool service_server_changed(const struct service *s);
 
 MUST_USE bool service_settings_start(struct service *s, struct error *err);
 void service_settings_stop(struct service *s);
-void service_settings_look(struct service *s); /* what has `apply` told since? */
+bool service_settings_look(struct service *s); /* has `apply` told anything since? */
 void service_settings_report(struct service *s, struct report *report);
 
 #endif

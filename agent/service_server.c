@@ -49,7 +49,8 @@ static void put_report(void *context, struct json_writer *w)
     struct service *s = context;
     struct report report;
     relay_state(s->relay, &s->state);
-    service_settings_look(s);
+    if (service_settings_look(s))
+        accounts_refresh(s->accounts, s->config->values, s->log);
     service_report(s, &report);
     report_put(&report, w);
 }

@@ -1,7 +1,9 @@
 /* The service and Claude Code's settings: what they should be now, and the watch over them. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/service_internal.h"
+#include "base/memory.h"
 #include "platform/platform.h"
 
 static bool wanted(void *context, struct settings_options *out, struct error *err)
@@ -19,6 +21,10 @@ static bool wanted(void *context, struct settings_options *out, struct error *er
     s->settings.options.installs = &s->settings.installs;
     s->has_settings = true;
     *out = s->settings.options;
+    /* With our files in their place, where this look puts them unless it cannot. */
+    settings_verdicts_clear(&s->verdicts);
+    settings_watch_status(s->watch, &s->watched);
+    settings_verdicts_read(out, s->watched.last_error.kind == FAIL_NONE, &fs_real, &s->verdicts);
     return true;
 }
 
@@ -27,7 +33,6 @@ bool service_settings_start(struct service *s, struct error *err)
     const struct config *values = s->config->values;
     bool any = strcmp(config_text(values, "claude.settings"), "none") != 0 ||
                config_bool(values, "claude.user_env");
-    service_settings_look(s);
     if (s->line->no_settings || !any)
         return true;
     struct settings_watch_options options = {.root = s->line->root,
@@ -40,18 +45,37 @@ bool service_settings_start(struct service *s, struct error *err)
     return s->watch != NULL;
 }
 
-void service_settings_look(struct service *s)
+static void take_people(struct service *s)
+{
+    struct accounts_hint *hints = xcalloc(s->applied.person_count + 1, sizeof *hints);
+    for (size_t i = 0; i < s->applied.person_count; i++)
+        hints[i] = (struct accounts_hint){s->applied.people[i].local_user,
+                                          s->applied.people[i].email, s->applied.people[i].source};
+    accounts_tell(s->accounts, hints, s->applied.person_count);
+    free(hints);
+}
+
+bool service_settings_look(struct service *s)
 {
     struct error err = {0};
     struct settings_status told;
+    struct fs_stat info;
     if (!s->line->no_settings)
-        return;
-    if (settings_status_read(s->run_dir, &fs_real, &told, &err)) {
+        return false;
+    char *path = xasprintf("%s/settings.json", s->run_dir);
+    bool news =
+        fs_real.stat(fs_real.disk, path, &info, &err) && info.modified_ns != s->applied_modified_ns;
+    free(path);
+    if (news && settings_status_read(s->run_dir, &fs_real, &told, &err)) {
         settings_status_clear(&s->applied);
         s->applied = told;
-    } else {
-        settings_status_clear(&told);
+        s->applied_modified_ns = info.modified_ns;
+        take_people(s);
+        return true;
     }
+    if (news)
+        settings_status_clear(&told);
+    return false;
 }
 
 void service_settings_stop(struct service *s)
@@ -61,28 +85,45 @@ void service_settings_stop(struct service *s)
     if (s->has_settings)
         settings_setup_clear(&s->settings);
     s->has_settings = false;
+    settings_verdicts_clear(&s->verdicts);
+}
+
+static const char conflict_words[] = "another program keeps rewriting Claude Code's settings";
+
+/* What `apply`, run as root, told. */
+static void report_told(const struct settings_status *told, struct report *report)
+{
+    report->settings.is_on = true;
+    report->settings.error = told->conflict_path[0] ? conflict_words : told->error;
+    report->settings.verdicts = &told->verdicts;
+    report->settings.last_repair_ns = told->last_repair_ns;
+    report->settings.last_diff = told->last_diff;
+    report->settings.conflict_path = told->conflict_path;
+    report->settings.next_try_ns = told->next_try_ns;
+    report->config.drift_repairs_total = told->repairs_total;
+    report->installs = &told->installs;
 }
 
 void service_settings_report(struct service *s, struct report *report)
 {
-    static const char conflict[] = "another program keeps rewriting Claude Code's settings";
-    struct settings_watch_status status;
-    report->settings.error = s->applied.error;
-    if (s->line->no_settings) {
-        report->settings.is_on = true;
-        report->installs = &s->applied.installs;
-        report->config.drift_repairs_total = s->applied.repairs_total;
-    }
+    struct settings_watch_status *status = &s->watched;
+    report->settings.error = "";
+    if (s->line->no_settings)
+        report_told(&s->applied, report);
     if (s->has_settings)
         report->installs = &s->settings.installs;
     if (!s->watch)
         return;
-    settings_watch_status(s->watch, &status);
+    settings_watch_status(s->watch, status);
     report->settings.is_on = true;
-    report->settings.error = "";
-    report->config.drift_repairs_total = status.repairs_total;
-    if (status.conflict)
-        report->settings.error = conflict;
-    else if (status.last_error.kind != FAIL_NONE)
+    report->settings.verdicts = &s->verdicts;
+    report->settings.last_repair_ns = status->last_repair_ns;
+    report->settings.last_diff = status->last_diff;
+    report->settings.conflict_path = status->conflict_path;
+    report->settings.next_try_ns = status->conflict ? status->next_try_ns : 0;
+    report->config.drift_repairs_total = status->repairs_total;
+    if (status->conflict)
+        report->settings.error = conflict_words;
+    else if (status->last_error.kind != FAIL_NONE)
         report->settings.error = "Claude Code's settings cannot be written: see the log";
 }

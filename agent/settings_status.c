@@ -5,10 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "core/json/writer.h"
 
-enum { FILE_BYTES = 256 * 1024, MAX_INSTALLS = 256 };
+enum { FILE_BYTES = 1024 * 1024, MAX_INSTALLS = 256, MAX_VERDICTS = 4096, MAX_PEOPLE = 1024 };
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static uint64_t number_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(item) && item->valuedouble > 0 ? (uint64_t)item->valuedouble : 0;
+}
 
 static void read_installs(const cJSON *list, struct claude_installs *out)
 {
@@ -27,6 +40,40 @@ static void read_installs(const cJSON *list, struct claude_installs *out)
     }
 }
 
+static void read_verdicts(const cJSON *list, struct settings_verdicts *out)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (out->count == MAX_VERDICTS)
+            return;
+        out->list = xrealloc(out->list, (out->count + 1) * sizeof *out->list);
+        struct settings_verdict *v = &out->list[out->count++];
+        *v = (struct settings_verdict){
+            .in_force = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "in_force"))};
+        snprintf(v->user, sizeof v->user, "%s", text_of(item, "local_user"));
+        snprintf(v->versions, sizeof v->versions, "%s", text_of(item, "versions"));
+        snprintf(v->winner, sizeof v->winner, "%s", text_of(item, "winner"));
+        snprintf(v->telemetry, sizeof v->telemetry, "%s", text_of(item, "telemetry"));
+        snprintf(v->sentence, sizeof v->sentence, "%s", text_of(item, "sentence"));
+    }
+}
+
+static void read_people(const cJSON *list, struct settings_status *out)
+{
+    const cJSON *item;
+    out->people = xcalloc(MAX_PEOPLE, sizeof *out->people);
+    cJSON_ArrayForEach(item, list)
+    {
+        if (out->person_count == MAX_PEOPLE || !text_of(item, "local_user")[0])
+            continue;
+        out->people[out->person_count++] =
+            (struct settings_person){.local_user = xstrdup(text_of(item, "local_user")),
+                                     .email = xstrdup(text_of(item, "email")),
+                                     .source = xstrdup(text_of(item, "source"))};
+    }
+}
+
 bool settings_status_read(const char *run_dir, const struct fs *fs, struct settings_status *out,
                           struct error *err)
 {
@@ -36,19 +83,67 @@ bool settings_status_read(const char *run_dir, const struct fs *fs, struct setti
     bool ok = fs_read_file(fs, path, &text, err);
     if (ok) {
         cJSON *document = cJSON_ParseWithLength((const char *)text.data, text.len);
-        const cJSON *repairs = cJSON_GetObjectItemCaseSensitive(document, "repairs_total");
-        const cJSON *error = cJSON_GetObjectItemCaseSensitive(document, "error");
-        if (cJSON_IsNumber(repairs) && repairs->valuedouble > 0)
-            out->repairs_total = (uint64_t)repairs->valuedouble;
-        if (cJSON_IsString(error))
-            snprintf(out->error, sizeof out->error, "%s", error->valuestring);
+        out->repairs_total = number_of(document, "repairs_total");
+        out->last_repair_ns = number_of(document, "last_repair_ms") * NS_PER_MS;
+        out->next_try_ns = number_of(document, "next_try_ms") * NS_PER_MS;
+        snprintf(out->last_diff, sizeof out->last_diff, "%s", text_of(document, "last_diff"));
+        snprintf(out->conflict_path, sizeof out->conflict_path, "%s",
+                 text_of(document, "conflict_path"));
+        snprintf(out->error, sizeof out->error, "%s", text_of(document, "error"));
         read_installs(cJSON_GetObjectItemCaseSensitive(document, "claude"), &out->installs);
+        read_verdicts(cJSON_GetObjectItemCaseSensitive(document, "sources"), &out->verdicts);
+        read_people(cJSON_GetObjectItemCaseSensitive(document, "people"), out);
         ok = cJSON_IsObject(document) || error_set(err, FAIL_CORRUPT, "'%s' is damaged", path);
         cJSON_Delete(document);
     }
     buffer_clear(&text);
     free(path);
     return ok;
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_put_key(w, key);
+    json_put_string(w, text);
+}
+
+static void put_number(struct json_writer *w, const char *key, uint64_t number)
+{
+    json_put_key(w, key);
+    json_put_uint(w, number);
+}
+
+void settings_status_put_sources(const struct settings_verdicts *verdicts, struct json_writer *w)
+{
+    json_put_key(w, "sources");
+    json_array_open(w);
+    for (size_t i = 0; i < verdicts->count; i++) {
+        const struct settings_verdict *v = &verdicts->list[i];
+        json_object_open(w);
+        put_text(w, "local_user", v->user);
+        put_text(w, "versions", v->versions);
+        put_text(w, "winner", v->winner);
+        put_text(w, "telemetry", v->telemetry);
+        json_put_key(w, "in_force");
+        json_put_bool(w, v->in_force);
+        put_text(w, "sentence", v->sentence);
+        json_object_close(w);
+    }
+    json_array_close(w);
+}
+
+static void put_people(const struct settings_status *status, struct json_writer *w)
+{
+    json_put_key(w, "people");
+    json_array_open(w);
+    for (size_t i = 0; i < status->person_count; i++) {
+        json_object_open(w);
+        put_text(w, "local_user", status->people[i].local_user);
+        put_text(w, "email", status->people[i].email);
+        put_text(w, "source", status->people[i].source);
+        json_object_close(w);
+    }
+    json_array_close(w);
 }
 
 static void put_installs(const struct claude_installs *installs, struct json_writer *w)
@@ -78,17 +173,21 @@ bool settings_status_write(const char *run_dir, const struct fs *fs,
     struct json_writer w = json_writer_make(&text);
     struct fs_stat folder;
     json_object_open(&w);
-    json_put_key(&w, "repairs_total");
-    json_put_uint(&w, status->repairs_total);
-    json_put_key(&w, "error");
-    json_put_string(&w, status->error);
+    put_number(&w, "repairs_total", status->repairs_total);
+    put_number(&w, "last_repair_ms", status->last_repair_ns / NS_PER_MS);
+    put_text(&w, "last_diff", status->last_diff);
+    put_text(&w, "conflict_path", status->conflict_path);
+    put_number(&w, "next_try_ms", status->next_try_ns / NS_PER_MS);
+    put_text(&w, "error", status->error);
     put_installs(&status->installs, &w);
+    settings_status_put_sources(&status->verdicts, &w);
+    put_people(status, &w);
     json_object_close(&w);
 
     char *path = xasprintf("%s/settings.json", run_dir);
     bool ok = json_writer_ok(&w) || error_set(err, FAIL_TOO_LARGE, "'%s' grows too large", path);
     ok = ok && fs->stat(fs->disk, run_dir, &folder, err) &&
-         fs_replace_file_in(fs, run_dir, "settings.json", buffer_bytes(&text), 0644, err);
+         fs_replace_file_in(fs, run_dir, "settings.json", buffer_bytes(&text), 0600, err);
     free(path);
     buffer_clear(&text);
     return ok;
@@ -97,4 +196,13 @@ bool settings_status_write(const char *run_dir, const struct fs *fs,
 void settings_status_clear(struct settings_status *status)
 {
     claude_installs_clear(&status->installs);
+    settings_verdicts_clear(&status->verdicts);
+    for (size_t i = 0; i < status->person_count; i++) {
+        free(status->people[i].local_user);
+        free(status->people[i].email);
+        free(status->people[i].source);
+    }
+    free(status->people);
+    status->people = NULL;
+    status->person_count = 0;
 }

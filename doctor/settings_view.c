@@ -323,7 +323,7 @@ struct settings_view *settings_view_create(const struct view_options *options, c
         read_at(&r, VIEW_REMOTE, remote);
         free(remote);
     }
-    settings_read_sources(options->root, options->user, options->home, fs, view->facts);
+    settings_read_sources(options->root, options->user, NULL, options->home, fs, view->facts);
     settings_decide_source(view->facts, view->version, &view->verdict);
     decide(view);
     return view;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/settings/drift.h"
 #include "agent/settings/legacy.h"
 #include "agent/settings/plan.h"
 #include "base/memory.h"
@@ -220,6 +221,7 @@ static bool write_all(const char *root, const struct fs *fs, struct entry *entri
         if (entry_write(root, fs, e, &problem)) {
             result->written += e->change == SETTINGS_CREATE || e->change == SETTINGS_EDIT;
             result->removed += e->change == SETTINGS_REMOVE;
+            result->repaired += e->drifted;
         } else if (result->failed++ == 0) {
             *err = problem;
         }
@@ -272,6 +274,8 @@ bool settings_revert(const char *root, const struct fs *fs, struct settings_resu
         }
     }
     bool ok = write_all(root, fs, entries, count, result, err);
+    if (ok)
+        drift_forget(root, fs);
     for (size_t i = 0; i < count; i++)
         entry_clear(&entries[i]);
     free(entries);

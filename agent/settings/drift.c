@@ -1,9 +1,12 @@
 #include "agent/settings/drift.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+
+enum { MAX_DIFF_BYTES = 256 * 1024 };
 
 void drift_clear(struct drift *d)
 {
@@ -64,6 +67,37 @@ void drift_settled(struct drift *d, const char *path, uint64_t now_ms)
     f->repairs = 0;
     f->pause_ms = 0;
     f->resume_ms = 0;
+}
+
+static void keep_diff(struct drift *d, const struct settings_plan *plan)
+{
+    struct buffer diff = {.max_bytes = MAX_DIFF_BYTES};
+    if (settings_diff(plan, &diff) && buffer_text(&diff))
+        snprintf(d->last_diff, sizeof d->last_diff, "%s", buffer_text(&diff));
+    buffer_clear(&diff);
+}
+
+void drift_choose(struct drift *d, struct settings_plan *plan, uint64_t now_ms)
+{
+    bool any = false;
+    for (size_t i = 0; i < settings_plan_count(plan); i++) {
+        struct settings_file file = settings_plan_file(plan, i);
+        if (file.change == SETTINGS_UNCHANGED || file.change == SETTINGS_BLOCKED)
+            drift_settled(d, file.path, now_ms);
+        else if (file.drifted && !drift_may_repair(d, file.path, now_ms))
+            settings_plan_leave(plan, i);
+        else
+            any = any || file.drifted;
+    }
+    if (any)
+        keep_diff(d, plan);
+}
+
+void drift_note(struct drift *d, const struct settings_result *result, uint64_t wall_ns)
+{
+    d->repairs_total += result->repaired;
+    if (result->repaired > 0)
+        d->last_ns = wall_ns;
 }
 
 const struct drift_file *drift_conflict(const struct drift *d)

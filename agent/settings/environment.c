@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/settings/record.h"
 #include "base/memory.h"
 
 enum { MAX_ATTRIBUTE_CHARS = 255, MAX_VALUE_BYTES = 64 * 1024, MAX_PAIRS = 256 };
@@ -74,6 +75,17 @@ void environment_clear(struct environment *e)
     }
     free(e->list);
     *e = (struct environment){0};
+}
+
+uint64_t environment_fingerprint(const struct environment *e)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < e->count; i++) {
+        char *pair = xasprintf("%s=%s", e->list[i].name, e->list[i].value);
+        sum = sum * 31 + record_fingerprint(bytes_of(pair));
+        free(pair);
+    }
+    return sum ? sum : 1;
 }
 
 const char *environment_get(const struct environment *e, const char *name)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "agent/settings/settings.h"
 
@@ -38,6 +39,9 @@ MUST_USE bool environment_managed(const struct settings_options *options,
 MUST_USE bool environment_user(const struct settings_options *options,
                                const struct settings_user *user, const struct proxy_facts *proxy,
                                struct environment *out, struct error *err);
+
+/* Tells any two blocks apart; never 0. */
+uint64_t environment_fingerprint(const struct environment *environment);
 
 void environment_clear(struct environment *environment);
 const char *environment_get(const struct environment *environment, const char *name);

@@ -215,25 +215,6 @@ static void judge_managed(void *context, const char *path, const char *name)
     buffer_clear(&text);
 }
 
-/* What each user's Claude Code obeys, when that is not our file. */
-static void judge_sources(const struct settings_options *o, const struct settings_user *user,
-                          const struct fs *fs, struct note_list *notes)
-{
-    struct source_facts facts[SOURCE_COUNT];
-    settings_read_sources(o->root, user->name, user->home, fs, facts);
-    facts[SOURCE_FILES].has_keys = facts[SOURCE_FILES].has_otlp = true; /* once ours is written */
-    struct claude_version newest = {2, 1, 329};
-    struct claude_version version = newest;
-    for (size_t i = 0; o->installs && i < o->installs->count; i++)
-        if (o->installs->list[i].known &&
-            claude_version_compare(o->installs->list[i].version, version) < 0)
-            version = o->installs->list[i].version;
-    struct source_verdict verdict;
-    settings_decide_source(facts, version, &verdict);
-    if (verdict.winner != SOURCE_FILES)
-        add(notes, xasprintf("user '%s': %s", user->name, verdict.sentence));
-}
-
 void notes_collect(const struct settings_options *o, const struct fs *fs, struct note_list *out)
 {
     struct managed_look look = {.options = o, .fs = fs, .notes = out};
@@ -245,8 +226,6 @@ void notes_collect(const struct settings_options *o, const struct fs *fs, struct
             add(out, xasprintf("user '%s' has no e-mail: what this user does cannot be given to "
                                "a person",
                                user->name));
-        if (o->place != SETTINGS_NONE)
-            judge_sources(o, user, fs, out);
     }
     if (o->mode == SETTINGS_DIRECT && !o->user_env && o->header_count > 0)
         add(out, xstrdup("the token lies in a file that every local user can read; set "

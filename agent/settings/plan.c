@@ -186,6 +186,13 @@ static void plan_wanted(struct entry *e, const struct environment *wanted, bool 
     e->gid = fresh ? e->record.gid : e->before.gid;
     bool settled = same_bytes(e) && e->mode == e->before.mode;
     e->change = fresh ? SETTINGS_CREATE : settled ? SETTINGS_UNCHANGED : SETTINGS_EDIT;
+    uint64_t wish = environment_fingerprint(wanted);
+    /* Records of earlier versions do not know the wish, but what was written. */
+    bool as_wished =
+        e->record.wish ? e->record.wish == wish
+                       : record_fingerprint(buffer_bytes(&e->before.content)) != e->record.written;
+    e->drifted = e->has_record && e->change != SETTINGS_UNCHANGED && as_wished;
+    e->record.wish = wish;
     for (size_t i = 0; i < wanted->count; i++)
         record_add_name(&e->record, wanted->list[i].name);
 }
@@ -465,6 +472,7 @@ struct settings_file settings_plan_file(const struct settings_plan *plan, size_t
         .mode = e->mode,
         .uid = e->uid,
         .gid = e->gid,
+        .drifted = e->drifted,
         .problem = &e->problem,
     };
 }

@@ -20,6 +20,7 @@ struct entry {
     struct record record; /* as it will be stored; names the place */
     bool has_record;      /* it is stored already */
     bool reverting;       /* goes back to the first state */
+    bool drifted;         /* differs though what we want has not changed since we wrote it */
     char *shown;          /* path below the root, for people */
 
     enum settings_change change;

@@ -147,6 +147,7 @@ static bool write_head(const struct record *r, struct buffer *out)
     put_number(&w, "owner_uid", r->owner_uid);
     put_number(&w, "owner_gid", r->owner_gid);
     put_number(&w, "written", r->written);
+    put_number(&w, "wish", r->wish);
     put_number(&w, "bytes", r->original.len);
     put_number(&w, "fingerprint", record_fingerprint(buffer_bytes(&r->original)));
     put_list(&w, "names", r->names, r->name_count);
@@ -240,6 +241,7 @@ static bool read_head(struct bytes line, struct record *out, uint64_t *bytes, ui
         {"owner_uid", &owner_uid},
         {"owner_gid", &owner_gid},
         {"written", &out->written},
+        {"wish", &out->wish},
         {"bytes", bytes},
         {"fingerprint", print},
     };

@@ -32,6 +32,7 @@ struct record {
     char **folders; /* that we made, outermost first, as paths below home */
     size_t folder_count;
     uint64_t written; /* record_fingerprint() of what we wrote last; 0 before */
+    uint64_t wish;    /* the same of the variables we wanted then; 0: not known */
 };
 
 void record_clear(struct record *record);

@@ -48,6 +48,7 @@ enum settings_place {
 /* A person's account on this machine. */
 struct settings_user {
     const char *name;
+    const char *sid; /* of Windows; NULL elsewhere */
     uint32_t uid;
     uint32_t gid;
     const char *home;  /* as the system names it, without the root */
@@ -110,6 +111,7 @@ struct settings_file {
     struct bytes before; /* empty when it does not exist */
     struct bytes after;  /* empty when it is to be removed */
     uint32_t mode, uid, gid;
+    bool drifted;                /* was as wanted, and somebody changed it since */
     const struct error *problem; /* SETTINGS_BLOCKED */
 };
 
@@ -147,7 +149,8 @@ MUST_USE bool settings_diff(const struct settings_plan *plan, struct buffer *out
 struct settings_result {
     size_t written;
     size_t removed;
-    size_t failed; /* blocked files included */
+    size_t repaired; /* of those written: files that had drifted */
+    size_t failed;   /* blocked files included */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "core/json/edit.h"
 #include "core/plist/plist.h"
+#include "core/registry/registry.h"
 #include "platform/platform.h"
 
 enum { MAX_SOURCE_BYTES = 16 * 1024 * 1024 };
@@ -154,11 +155,32 @@ static void read_profiles(const char *root, const char *user, const struct fs *f
     free(own);
 }
 
-void settings_read_sources(const char *root, const char *user, const char *home,
+/* Windows: a text of JSON in the value "Settings" of a policy key. */
+static void read_policy(const char *root, const char *hive, const struct fs *fs,
+                        struct source_facts *out)
+{
+    struct error err = {0};
+    char *path = xasprintf("%s\\SOFTWARE\\Policies\\ClaudeCode", hive);
+    struct registry_key *key = registry_read(root, path, fs, &err);
+    const char *settings = registry_text_of(key, "Settings");
+    if (settings) {
+        snprintf(out->where, sizeof out->where, "%.240s!Settings", path);
+        settings_read_source(bytes_of(settings), out);
+    }
+    registry_destroy(key);
+    free(path);
+}
+
+void settings_read_sources(const char *root, const char *user, const char *sid, const char *home,
                            const struct fs *fs, struct source_facts facts[SOURCE_COUNT])
 {
+    char *hive = sid ? xasprintf("HKEY_USERS\\%s", sid) : xstrdup("HKEY_CURRENT_USER");
     memset(facts, 0, SOURCE_COUNT * sizeof *facts);
     read_profiles(root, user, fs, &facts[SOURCE_MDM]);
+    if (!facts[SOURCE_MDM].has_keys)
+        read_policy(root, "HKEY_LOCAL_MACHINE", fs, &facts[SOURCE_MDM]);
+    read_policy(root, hive, fs, &facts[SOURCE_USER_POLICY]);
+    free(hive);
     if (home) {
         char *below = xasprintf("%s/.claude/remote-settings.json", home);
         char *path = platform_under_root(root, below);

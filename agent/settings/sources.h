@@ -42,9 +42,9 @@ struct source_verdict {
 
 const char *settings_source_name(enum settings_source source);
 
-/* Fills the facts that files tell, for a user whose home is `home` (NULL: no user), named `user`.
- */
-void settings_read_sources(const char *root, const char *user, const char *home,
+/* Fills the facts, for a user whose home is `home` (NULL: no user), named `user`, on Windows known
+ * as `sid` (NULL: whoever runs this). */
+void settings_read_sources(const char *root, const char *user, const char *sid, const char *home,
                            const struct fs *fs, struct source_facts facts[SOURCE_COUNT]);
 
 /* Reads one source's JSON document into facts. Text that is no object sets `problem`. */

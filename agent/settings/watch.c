@@ -9,7 +9,7 @@
 #include "platform/platform.h"
 #include "platform/watch.h"
 
-enum { SETTLE_MS = 1000, LOOK_MS = 30 * 1000, MAX_DIFF_BYTES = 256 * 1024 };
+enum { SETTLE_MS = 1000, LOOK_MS = 30 * 1000 };
 
 static const char component[] = "settings";
 
@@ -22,8 +22,7 @@ struct settings_watch {
     struct loop_timer *timer;
     struct drift drift;
     struct settings_watch_status status;
-    bool expected; /* the next difference is a change of what is wanted, not drift */
-    bool soon;     /* a change is waiting for its look: more of them do not put it off */
+    bool soon; /* a change is waiting for its look: more of them do not put it off */
 };
 
 static uint64_t now_ms(const struct settings_watch *w)
@@ -50,35 +49,16 @@ static void watch_folder_of(struct settings_watch *w, const char *path)
     free(folder);
 }
 
-static void keep_diff(struct settings_watch *w, const struct settings_plan *plan)
-{
-    struct buffer diff = {.max_bytes = MAX_DIFF_BYTES};
-    if (settings_diff(plan, &diff) && buffer_text(&diff))
-        snprintf(w->status.last_diff, sizeof w->status.last_diff, "%s", buffer_text(&diff));
-    buffer_clear(&diff);
-}
-
 /* Decides file by file what is put back now; files in conflict wait. */
-static size_t choose(struct settings_watch *w, struct settings_plan *plan)
+static void choose(struct settings_watch *w, struct settings_plan *plan)
 {
-    size_t chosen = 0;
+    drift_choose(&w->drift, plan, now_ms(w));
     for (size_t i = 0; i < settings_plan_count(plan); i++) {
         struct settings_file file = settings_plan_file(plan, i);
-        bool differs = file.change != SETTINGS_UNCHANGED && file.change != SETTINGS_BLOCKED;
-        if (!differs) {
-            drift_settled(&w->drift, file.path, now_ms(w));
-            continue;
-        }
-        if (!w->expected && !drift_may_repair(&w->drift, file.path, now_ms(w))) {
-            settings_plan_leave(plan, i);
-            continue;
-        }
-        chosen++;
-        if (!w->expected)
+        if (file.drifted && file.change != SETTINGS_UNCHANGED && file.change != SETTINGS_BLOCKED)
             log_info(w->options.log, component, "settings were changed, putting them back path=%s",
                      file.path);
     }
-    return chosen;
 }
 
 static void report_conflict(struct settings_watch *w)
@@ -86,7 +66,8 @@ static void report_conflict(struct settings_watch *w)
     const struct drift_file *file = drift_conflict(&w->drift);
     bool news = file && strcmp(w->status.conflict_path, file->path) != 0;
     w->status.conflict = file != NULL;
-    w->status.next_try_ms = file ? file->resume_ms : 0;
+    uint64_t wait_ms = file && file->resume_ms > now_ms(w) ? file->resume_ms - now_ms(w) : 0;
+    w->status.next_try_ns = file ? clock_wall_ns(w->options.clock) + wait_ms * NS_PER_MS : 0;
     snprintf(w->status.conflict_path, sizeof w->status.conflict_path, "%s", file ? file->path : "");
     if (news)
         log_warn(w->options.log, component,
@@ -103,14 +84,10 @@ static bool look(struct settings_watch *w, struct error *err)
     struct settings_plan *plan = settings_plan_create(&wanted, w->options.fs, err);
     if (!plan)
         return false;
-    size_t chosen = choose(w, plan);
-    if (chosen > 0 && !w->expected)
-        keep_diff(w, plan);
+    choose(w, plan);
     struct settings_result result;
     bool ok = settings_apply(plan, w->options.fs, &result, err);
-    if (!w->expected)
-        w->status.repairs_total += result.written + result.removed;
-    w->expected = false;
+    drift_note(&w->drift, &result, clock_wall_ns(w->options.clock));
     for (size_t i = 0; i < settings_plan_count(plan); i++)
         watch_folder_of(w, settings_plan_file(plan, i).path);
     settings_plan_destroy(plan);
@@ -174,7 +151,6 @@ struct settings_watch *settings_watch_create(struct loop *loop,
         w->options.settle_ms = SETTLE_MS;
     if (w->options.look_ms == 0)
         w->options.look_ms = LOOK_MS;
-    w->expected = true;
     w->folders = platform_watch_create();
     if (platform_watch_fd(w->folders) >= 0)
         w->notices =
@@ -198,11 +174,13 @@ void settings_watch_destroy(struct settings_watch *w)
 
 void settings_watch_poke(struct settings_watch *w)
 {
-    w->expected = true;
     loop_timer_set(w->timer, 0);
 }
 
 void settings_watch_status(const struct settings_watch *w, struct settings_watch_status *out)
 {
     *out = w->status;
+    out->repairs_total = w->drift.repairs_total;
+    out->last_repair_ns = w->drift.last_ns;
+    snprintf(out->last_diff, sizeof out->last_diff, "%s", w->drift.last_diff);
 }

@@ -29,9 +29,10 @@ struct settings_watch_status {
     uint64_t failures_total;
     bool conflict; /* another program keeps rewriting a file of ours */
     char conflict_path[512];
-    uint64_t next_try_ms;    /* monotonic; when a conflict is looked at again */
+    uint64_t next_try_ns;    /* wall clock; when a conflict is looked at again */
     struct error last_error; /* kind FAIL_NONE when the last look was fine */
-    char last_diff[2048];    /* of the last repair, secrets masked, cut to fit */
+    uint64_t last_repair_ns; /* wall clock; 0: none */
+    char last_diff[2048];    /* of that repair, secrets masked, cut to fit */
 };
 
 /*

@@ -97,6 +97,27 @@ START_TEST(whoever_has_no_address_cannot_claim_anothers)
 }
 END_TEST
 
+START_TEST(what_was_found_with_more_rights_counts_where_nothing_else_does)
+{
+    static const struct accounts_hint hints[] = {
+        {"alice", "mallory@example.com", "mdm"}, /* the own sources come first */
+        {"bob", "Bob@example.com", "command"},
+        {"carol", "carol@example.com", "mdm"},
+    };
+    create(two_users, "alice alice@example.com\n", "identity: {email_domain: example.com}");
+    expect_nobody(&bob);
+    accounts_tell(accounts, hints, 3);
+    accounts_refresh(accounts, values, NULL);
+    expect_person(&alice, "alice", "alice@example.com");
+    expect_person(&bob, "bob", "bob@example.com");
+    ck_assert_str_eq(identity_source_name(accounts_users(accounts)->list[1].source), "command");
+    ck_assert_uint_eq(accounts_users(accounts)->count, 2);
+    accounts_tell(accounts, &(struct accounts_hint){"bob", "bob@elsewhere.example", "mdm"}, 1);
+    accounts_refresh(accounts, values, NULL);
+    expect_nobody(&bob); /* judged like any other answer */
+}
+END_TEST
+
 START_TEST(where_no_address_is_known_payloads_pass_as_they_are)
 {
     create(two_users, "", "");
@@ -241,6 +262,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, each_owner_of_a_socket_is_one_person);
     tcase_add_test(tests, whoever_has_no_address_cannot_claim_anothers);
+    tcase_add_test(tests, what_was_found_with_more_rights_counts_where_nothing_else_does);
     tcase_add_test(tests, where_no_address_is_known_payloads_pass_as_they_are);
     tcase_add_test(tests, on_a_machine_of_one_everything_is_that_persons);
     tcase_add_test(tests, the_configured_address_is_whoevers_machine_it_is);

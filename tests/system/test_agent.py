@@ -236,12 +236,32 @@ identity: {{ email: Alice@Example.com }}
         run("apply", root=agent.root)
         agent.program.process.send_signal(signal.SIGHUP)
         programs.wait_until(lambda: agent.status()["config"]["drift_repairs_total"] == 1, what="repair reported")
+        source = agent.status()["settings"]["sources"][0]
+        self.assertEqual((source["local_user"], source["winner"], source["in_force"]), ("alice", "files", True))
+        self.assertIn("settings     alice: the managed settings files win", run("status", root=agent.root).stdout)
+
+        # Somebody who rewrites it again and again is named, and not fought for ever.
+        for _ in range(3):
+            settings.write_text(json.dumps(document))
+            run("apply", "--repair", root=agent.root)
+        settings.write_text(json.dumps(document))
+        said = run("apply", "--repair", root=agent.root).stdout
+        self.assertIn("another program keeps rewriting", said)
+        settings.write_text(json.dumps(document))
+        self.assertIn("it is left alone for", run("apply", "--repair", root=agent.root).stdout)
+        self.assertEqual(json.loads(settings.read_text())["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://elsewhere")
+        programs.wait_until(lambda: agent.status()["settings"]["drift"]["conflict_path"].endswith("/settings.json"),
+                            what="conflict reported")
+        self.assertIn("keeps rewriting", agent.status()["health"]["last_error"])
+        run("apply", root=agent.root)  # asked for by a person, it is written
+        self.assertEqual(json.loads(settings.read_text())["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"], agent.url)
         run("revert", root=agent.root)
         self.assertFalse(settings.exists())
 
     def test_status_file_is_for_everyone_and_gone_after_a_clean_stop(self):
         agent = self.agent(token="very-secret").start()
         path = agent.root / "run/claude-telemetry/status.json"
+        programs.wait_until(path.exists, what="status file")
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o644)
         self.send(agent)
         programs.wait_until(lambda: agent.status()["signals"]["logs"]["records_total"] == 1, what="count")

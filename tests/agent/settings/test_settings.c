@@ -270,6 +270,27 @@ START_TEST(revert_of_a_file_we_made_keeps_what_its_user_added)
 }
 END_TEST
 
+START_TEST(only_what_others_changed_counts_as_put_back)
+{
+    put_file(ALICES, "{ \"a\": 1 }", 0600);
+    expect_ok(apply());
+    ck_assert_uint_eq(result.repaired, 0); /* written for the first time */
+    options.log_user_prompts = true;
+    expect_ok(apply());
+    ck_assert_uint_eq(result.written, 3);
+    ck_assert_uint_eq(result.repaired, 0); /* another wish */
+    put_file(ALICES, "{ \"a\": 2 }", 0600);
+    options.log_user_prompts = false;
+    expect_ok(apply());
+    ck_assert_uint_eq(result.repaired, 0); /* both at once: the wish */
+    put_file(ALICES, "{ \"a\": 3 }", 0600);
+    ck_assert_int_eq(chmod(below(BOBS), 0666), 0);
+    ck_assert_int_eq(unlink(below(DROPIN)), 0);
+    expect_ok(apply());
+    ck_assert_uint_eq(result.repaired, 2); /* a mode is not ours to want in a file that was there */
+}
+END_TEST
+
 START_TEST(tampering_is_drift_and_apply_repairs_it)
 {
     static const char *const endpoint[] = {"env", "OTEL_EXPORTER_OTLP_ENDPOINT"};
@@ -582,7 +603,6 @@ START_TEST(notes_tell_what_bends_our_settings)
     expect_notes("names otelHeadersHelper", true);
     expect_notes("names policyHelper", true);
     expect_notes("cannot be read by users (mode 0600)", true);
-    expect_notes("user 'alice': server-managed settings", true);
     expect_notes("user 'bob' has no e-mail", true);
 }
 END_TEST
@@ -788,6 +808,7 @@ int main(void)
                         (int)(sizeof documents / sizeof *documents));
     tcase_add_test(tests, revert_keeps_what_others_changed_since);
     tcase_add_test(tests, revert_of_a_file_we_made_keeps_what_its_user_added);
+    tcase_add_test(tests, only_what_others_changed_counts_as_put_back);
     tcase_add_test(tests, tampering_is_drift_and_apply_repairs_it);
     tcase_add_loop_test(tests, invalid_json_is_left_alone_and_the_other_files_go_on, 0,
                         (int)(sizeof broken / sizeof *broken));

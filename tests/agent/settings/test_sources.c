@@ -92,13 +92,42 @@ START_TEST(a_profile_is_found_where_a_mac_keeps_it)
     char *path = xasprintf("%s/com.anthropic.claudecode.plist", folder);
     expect_ok(fs_make_dirs(&fs_real, folder, 0755, &err));
     expect_ok(fs_replace_file(&fs_real, path, bytes_of(list), 0644, &err));
-    settings_read_sources(root, "alice", "/Users/alice", &fs_real, facts);
+    settings_read_sources(root, "alice", NULL, "/Users/alice", &fs_real, facts);
     ck_assert(facts[SOURCE_MDM].has_keys && facts[SOURCE_MDM].has_otlp);
     ck_assert_str_eq(facts[SOURCE_MDM].where, path);
-    settings_read_sources(root, "bob", "/Users/bob", &fs_real, facts);
+    settings_read_sources(root, "bob", NULL, "/Users/bob", &fs_real, facts);
     ck_assert(!facts[SOURCE_MDM].has_keys);
     free(path);
     free(folder);
+    temp_dir_remove(root);
+}
+END_TEST
+
+static void put_registry(const char *root, const char *text)
+{
+    struct error err;
+    char *file = xasprintf("%s/registry.reg", root);
+    char *whole = xasprintf("Windows Registry Editor Version 5.00\r\n\r\n%s", text);
+    expect_ok(fs_replace_file(&fs_real, file, bytes_of(whole), 0644, &err));
+    free(whole);
+    free(file);
+}
+
+START_TEST(a_policy_is_found_where_windows_keeps_it)
+{
+    struct source_facts facts[SOURCE_COUNT];
+    char *root = temp_dir_make();
+    put_registry(root,
+                 "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeCode]\r\n"
+                 "\"Settings\"=\"{\\\"env\\\":{\\\"OTEL_LOGS_EXPORTER\\\":\\\"otlp\\\"}}\"\r\n"
+                 "[HKEY_USERS\\S-1-5-21-1\\SOFTWARE\\Policies\\ClaudeCode]\r\n"
+                 "\"Settings\"=\"{\\\"model\\\":\\\"x\\\"}\"\r\n");
+    settings_read_sources(root, "alice", "S-1-5-21-1", "C:/Users/alice", &fs_real, facts);
+    ck_assert(facts[SOURCE_MDM].has_otlp);
+    ck_assert_ptr_nonnull(strstr(facts[SOURCE_MDM].where, "HKEY_LOCAL_MACHINE"));
+    ck_assert(facts[SOURCE_USER_POLICY].has_keys && !facts[SOURCE_USER_POLICY].has_otlp);
+    settings_read_sources(root, "bob", "S-1-5-21-2", "C:/Users/bob", &fs_real, facts);
+    ck_assert(!facts[SOURCE_USER_POLICY].has_keys);
     temp_dir_remove(root);
 }
 END_TEST
@@ -112,6 +141,7 @@ int main(void)
     tcase_add_test(tests, the_merge_of_env_begins_with_2_1_223);
     tcase_add_test(tests, a_source_that_is_no_object_tells_its_problem);
     tcase_add_test(tests, a_profile_is_found_where_a_mac_keeps_it);
+    tcase_add_test(tests, a_policy_is_found_where_windows_keeps_it);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
 }
