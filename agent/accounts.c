@@ -139,7 +139,10 @@ void accounts_refresh(struct accounts *a, const struct config *values, struct lo
     struct error err = {0};
     char email[IDENTITY_EMAIL_BYTES] = "";
     const char *configured = config_text(values, "identity.email");
-    if (!local_users_read(a->root, a->fs, &users, &err)) {
+    /* Below another root the system's directory would tell of other people. */
+    const struct users_directory *directory =
+        strcmp(a->root, "/") == 0 ? &users_system_directory : NULL;
+    if (!local_users_read(a->root, a->fs, directory, &users, &err)) {
         log_failure(log, LOG_DEBUG_LEVEL, "identity", "no local users", &err);
         local_users_clear(&users);
     }

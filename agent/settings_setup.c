@@ -94,6 +94,7 @@ static bool set_user(struct settings_setup *setup, const struct config *values,
                      struct settings_user *user, struct error *err)
 {
     *user = (struct settings_user){.name = from->name,
+                                   .sid = from->sid,
                                    .uid = from->uid,
                                    .gid = from->gid,
                                    .home = from->home,

@@ -150,7 +150,9 @@ static void read_people(struct scene *scene)
 {
     struct error err = {0};
     struct local_users users = {0};
-    if (!local_users_read(scene->root, scene->fs, &users, &err))
+    const struct users_directory *directory =
+        strcmp(scene->root, "/") == 0 ? &users_system_directory : NULL;
+    if (!local_users_read(scene->root, scene->fs, directory, &users, &err))
         snprintf(scene->users_problem, sizeof scene->users_problem, "%.290s", err.cause);
     local_users_clear(&users);
     scene->accounts = accounts_create(scene->root, scene->state_dir, false, scene->fs, &err);

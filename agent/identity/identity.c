@@ -6,6 +6,7 @@
 
 #include "agent/identity/sources.h"
 #include "base/memory.h"
+#include "core/config/config.h"
 
 enum { DEFAULT_COMMAND_TIMEOUT_MS = 5000 };
 
@@ -35,13 +36,11 @@ bool identity_source_of_name(const char *name, enum identity_source *out)
     return false;
 }
 
-/* What an MDM leaves when it has no value for a variable: "$EMAIL", "{{mail}}", "%Email%". */
+/* What an MDM leaves when it has no value for a variable, also within other words. */
 static bool is_unresolved(const char *text)
 {
-    size_t len = strlen(text);
-    return text[0] == '$' || strstr(text, "{{") || strstr(text, "}}") ||
-           (len > 1 && text[0] == '%' && text[len - 1] == '%') || strcmp(text, "null") == 0 ||
-           strcmp(text, "(null)") == 0;
+    return config_is_unresolved(text) || text[0] == '$' || strstr(text, "{{") ||
+           strstr(text, "}}") || strcmp(text, "null") == 0 || strcmp(text, "(null)") == 0;
 }
 
 static bool is_local_part(const char *text, size_t len)
@@ -134,7 +133,7 @@ static bool ask(struct local_user *user, const struct question *q, enum identity
 }
 
 static void resolve_one(const struct identity_options *o, const struct fs *fs,
-                        struct local_user *user)
+                        struct local_user *user, bool is_alone)
 {
     char email[IDENTITY_EMAIL_BYTES];
     struct error err = {0};
@@ -156,6 +155,7 @@ static void resolve_one(const struct identity_options *o, const struct fs *fs,
         .root = o->root,
         .fs = fs,
         .user = user,
+        .is_alone = is_alone,
         .command = o->command,
         .command_timeout_ms =
             o->command_timeout_ms ? o->command_timeout_ms : DEFAULT_COMMAND_TIMEOUT_MS,
@@ -175,5 +175,5 @@ void identity_resolve(const struct identity_options *o, const struct fs *fs,
                       struct local_users *users)
 {
     for (size_t i = 0; i < users->count; i++)
-        resolve_one(o, fs, &users->list[i]);
+        resolve_one(o, fs, &users->list[i], users->count == 1);
 }

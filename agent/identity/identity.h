@@ -2,7 +2,8 @@
  * Whose machine account belongs to which person: local users, and the e-mail
  * address of each.
  *
- *   /etc/passwd ──▶ local users ──▶ first source that answers ──▶ domain check
+ *   passwd, directory services, ─▶ local users ─▶ first source that answers ─▶ domain check
+ *   Mac records, Windows profiles
  *
  * A source only reports what it finds; the rules that hold for all (an
  * unresolved MDM variable such as "$EMAIL" is not a value, the domain must
@@ -18,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "platform/accounts.h"
 #include "platform/fs.h"
 
 enum identity_source {
@@ -33,6 +35,7 @@ bool identity_source_of_name(const char *name, enum identity_source *out);
 
 struct local_user {
     char *name;
+    char *sid; /* Windows' security identifier; NULL elsewhere */
     uint32_t uid;
     uint32_t gid;
     char *home;  /* as the system names it, without the root */
@@ -49,12 +52,23 @@ struct local_users {
     size_t count;
 };
 
+/* Who knows people that stand in no file. Asked by the numbers of those whose home or session is
+ * on this machine, so that a company's whole directory is never read. */
+struct users_directory {
+    void *context;
+    bool (*of_uid)(void *context, uint32_t uid, struct platform_account *out, struct error *err);
+};
+/* The system's own; for the real root only. */
+extern const struct users_directory users_system_directory;
+
 /*
- * People's accounts of <root>/etc/passwd: no system users (below UID_MIN of
- * login.defs, or nobody), no account without a login shell, home below the
- * root. root itself counts when it is the only account. The caller clears.
+ * People's accounts of <root>/etc/passwd, of a Mac's records and of Windows'
+ * profiles, and (with `directory`) of directory services: no system users (below
+ * UID_MIN of login.defs, or nobody), no account without a login shell.
+ * root itself counts when it is the only account. The caller clears.
  */
-MUST_USE bool local_users_read(const char *root, const struct fs *fs, struct local_users *out,
+MUST_USE bool local_users_read(const char *root, const struct fs *fs,
+                               const struct users_directory *directory, struct local_users *out,
                                struct error *err);
 void local_users_clear(struct local_users *users);
 

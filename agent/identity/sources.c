@@ -101,8 +101,7 @@ static bool read_place(const struct question *q, const char *path, struct buffer
     return ok;
 }
 
-/* The first of `keys` with a text value, or a list whose first entry is one. */
-static bool plist_value(struct bytes text, const char *const *keys, struct answer *out)
+bool identity_plist_value(struct bytes text, const char *const *keys, struct answer *out)
 {
     struct buffer json = {.max_bytes = 4 * MAX_SOURCE_BYTES}, value = {.max_bytes = 4096};
     struct error ignored;
@@ -142,7 +141,7 @@ static void ask_plist(const struct question *q, const struct plist_place *place,
         hole ? xasprintf("%.*s%s%s", (int)(hole - place->path), place->path, filling, hole + 2)
              : xstrdup(place->path);
     if (read_place(q, path, &text, out))
-        (void)plist_value(buffer_bytes(&text), place->keys, out);
+        (void)identity_plist_value(buffer_bytes(&text), place->keys, out);
     buffer_clear(&text);
     free(path);
 }
@@ -153,6 +152,19 @@ static void ask_map(const struct question *q, const char *path, struct answer *o
     if (read_place(q, path, &text, out))
         (void)identity_map_value(buffer_bytes(&text), q->user->name, out);
     buffer_clear(&text);
+}
+
+/* A policy of Windows, next to the agent's settings. */
+static void ask_policy(const struct question *q, struct answer *out)
+{
+    struct error ignored = {0};
+    static const char path[] = "HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeTelemetry";
+    struct registry_key *key = registry_read(q->root, path, q->fs, &ignored);
+    const char *email = registry_text_of(key, "UserEmail");
+    if (email)
+        set_value(out, bytes_of(email));
+    snprintf(out->where, sizeof out->where, "%s", path);
+    registry_destroy(key);
 }
 
 bool identity_ask_mdm(const struct question *q, size_t nth, struct answer *out)
@@ -172,9 +184,13 @@ bool identity_ask_mdm(const struct question *q, size_t nth, struct answer *out)
         ask_map(q, "/etc/claude-telemetry/user-emails", out);
         return true;
     }
-    if (nth > count || !is_plain_name(q->user->name))
+    if (nth == 1) {
+        ask_policy(q, out);
+        return true;
+    }
+    if (nth > count + 1 || !is_plain_name(q->user->name))
         return false;
-    ask_plist(q, &places[nth - 1], out);
+    ask_plist(q, &places[nth - 2], out);
     return true;
 }
 
@@ -201,6 +217,45 @@ static void ask_mac_record(const struct question *q, struct answer *out)
         out->value[0] = '\0'; /* a realm, not an address */
 }
 
+const struct registry_key *identity_cached_user(const struct registry_key *cache, const char *sid)
+{
+    char *path = xasprintf("%s\\IdentityCache\\%s", sid, sid);
+    const struct registry_key *found = cache ? registry_find(cache, path) : NULL;
+    free(path);
+    return found;
+}
+
+/* Whom Windows signed in with a company's account. */
+static void ask_identity_cache(const struct question *q, struct answer *out)
+{
+    struct error ignored = {0};
+    struct registry_key *cache =
+        q->user->sid ? registry_read(q->root, IDENTITY_CACHE_KEY, q->fs, &ignored) : NULL;
+    const char *name =
+        cache ? registry_text_of(identity_cached_user(cache, q->user->sid), "UserName") : NULL;
+    if (name && strchr(name, '@')) /* an account of this machine has a bare name */
+        set_value(out, bytes_of(name));
+    snprintf(out->where, sizeof out->where, "%s", IDENTITY_CACHE_KEY);
+    registry_destroy(cache);
+}
+
+/* Who joined this machine to the company: may be an administrator, so only where nobody else works. */
+static void ask_join(const struct question *q, struct answer *out)
+{
+    struct error ignored = {0};
+    static const char path[] =
+        "HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Control\\CloudDomainJoin\\JoinInfo";
+    struct registry_key *joins =
+        q->user->sid && q->is_alone ? registry_read(q->root, path, q->fs, &ignored) : NULL;
+    for (size_t i = 0; joins && i < joins->key_count && !out->value[0]; i++) {
+        const char *email = registry_text_of(joins->keys[i], "UserEmail");
+        if (email)
+            set_value(out, bytes_of(email));
+    }
+    snprintf(out->where, sizeof out->where, "%s", path);
+    registry_destroy(joins);
+}
+
 bool identity_ask_directory(const struct question *q, size_t nth, struct answer *out)
 {
     if (!is_plain_name(q->user->name))
@@ -222,7 +277,13 @@ bool identity_ask_directory(const struct question *q, size_t nth, struct answer 
         return true;
     case 4:
         (void)identity_gecos_value(q->user->gecos, out);
-        snprintf(out->where, sizeof out->where, "the account's comment in /etc/passwd");
+        snprintf(out->where, sizeof out->where, "the account's comment");
+        return true;
+    case 5:
+        ask_identity_cache(q, out);
+        return true;
+    case 6:
+        ask_join(q, out);
         return true;
     default:
         return false;

@@ -7,17 +7,24 @@
 #define AGENT_IDENTITY_SOURCES_H
 
 #include "agent/identity/identity.h"
+#include "core/registry/registry.h"
 
 struct answer {
     char value[512];
     char where[512]; /* the file or program that said so */
 };
 
+/* Where Windows keeps who signed in with a company's account, by security identifier. */
+#define IDENTITY_CACHE_KEY "HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\IdentityStore\\Cache"
+/* The user's entry in that key; NULL when there is none. */
+const struct registry_key *identity_cached_user(const struct registry_key *cache, const char *sid);
+
 /* Where to look, and for whom. */
 struct question {
     const char *root;
     const struct fs *fs;
     const struct local_user *user;
+    bool is_alone; /* the only person on this machine */
     const char *command;
     uint32_t command_timeout_ms;
 };
@@ -28,6 +35,10 @@ typedef bool identity_place(const struct question *q, size_t nth, struct answer 
 identity_place identity_ask_mdm;
 identity_place identity_ask_directory;
 identity_place identity_ask_command;
+
+/* The first of `keys` (NULL-terminated) of a property list with a text value, or a list that begins
+ * with one. */
+bool identity_plist_value(struct bytes plist, const char *const *keys, struct answer *out);
 
 /* A value of a key=value file ("Email=a@b", [sections] passed over). */
 bool identity_ini_value(struct bytes text, const char *key, struct answer *out);

@@ -1,4 +1,6 @@
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 static char *root;
 static struct error err;
 static struct local_users users;
+static const struct users_directory *directory;
 static struct identity_options options;
 static const enum identity_source all[] = {IDENTITY_MDM, IDENTITY_DIRECTORY, IDENTITY_COMMAND};
 
@@ -17,6 +20,7 @@ static void set_up(void)
 {
     root = temp_dir_make();
     users = (struct local_users){0};
+    directory = NULL;
     options = (struct identity_options){.root = root, .sources = all, .source_count = 3};
 }
 
@@ -57,7 +61,7 @@ static const char people[] = "root:x:0:0:root:/root:/bin/bash\n"
 static void read_people(const char *passwd)
 {
     put_file("etc/passwd", bytes_of(passwd));
-    expect_ok(local_users_read(root, &fs_real, &users, &err));
+    expect_ok(local_users_read(root, &fs_real, directory, &users, &err));
 }
 
 static void resolve_alice(void)
@@ -125,7 +129,7 @@ END_TEST
 
 START_TEST(a_machine_without_a_passwd_file_says_so)
 {
-    expect_fail(local_users_read(root, &fs_real, &users, &err), FAIL_NOT_FOUND);
+    expect_fail(local_users_read(root, &fs_real, directory, &users, &err), FAIL_NOT_FOUND);
     ck_assert_uint_eq(users.count, 0);
 }
 END_TEST
@@ -334,6 +338,151 @@ START_TEST(a_command_that_fails_prints_nothing_useful_or_too_much_is_reported)
 }
 END_TEST
 
+static const struct local_user *find_user(const char *name)
+{
+    for (size_t i = 0; i < users.count; i++)
+        if (strcmp(users.list[i].name, name) == 0)
+            return &users.list[i];
+    ck_abort_msg("no user '%s'", name);
+    return NULL;
+}
+
+/* What `getent passwd UID` answers where SSSD and winbind ask Active Directory. */
+static bool recorded_of_uid(void *context, uint32_t uid, struct platform_account *out,
+                            struct error *e)
+{
+    struct bytes *getent = context;
+    char name[64], home[128], shell[64], gecos[64];
+    unsigned found, gid;
+    for (const char *at = (const char *)getent->data; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (sscanf(at, "%63[^:]:%*[^:]:%u:%u:%63[^:]:%127[^:]:%63[^\n]", name, &found, &gid, gecos,
+                   home, shell) != 6 ||
+            found != uid)
+            continue;
+        *out = (struct platform_account){.uid = found, .gid = gid};
+        snprintf(out->name, sizeof out->name, "%s", name);
+        snprintf(out->gecos, sizeof out->gecos, "%s", gecos);
+        snprintf(out->home, sizeof out->home, "%s", home);
+        snprintf(out->shell, sizeof out->shell, "%s", shell);
+        return true;
+    }
+    return error_set(e, FAIL_NOT_FOUND, "nobody");
+}
+
+static void make_home_of(const char *path, uint32_t uid)
+{
+    char *home = xasprintf("%s/%s", root, path);
+    expect_ok(fs_make_dirs(&fs_real, home, 0755, &err));
+    ck_assert_int_eq(chown(home, uid, uid), 0);
+    free(home);
+}
+
+START_TEST(people_of_a_directory_are_found_by_their_homes_and_sessions)
+{
+    if (geteuid() != 0)
+        return; /* nobody else's home can be made */
+    struct buffer text = {.max_bytes = MIB};
+    char *from = xasprintf("%s/identity/getent-passwd", TEST_DATA_DIR);
+    expect_ok(fs_read_file(&fs_real, from, &text, &err) && buffer_text(&text) != NULL);
+    struct bytes getent = buffer_bytes(&text);
+    const struct users_directory recorded = {.context = &getent, .of_uid = recorded_of_uid};
+    directory = &recorded;
+    make_home_of("home/alice", 1001);                        /* of the passwd file */
+    make_home_of("home/carol@corp.example.com", 1876001104); /* SSSD */
+    make_home_of("home/CORP/dave", 2000012);                 /* winbind, below its domain */
+    make_home_of("home/svc", 1876001200);                    /* may not log in */
+    make_home_of("home/old", 1876009999);                    /* no longer known */
+    make_home_of("run/user/1876001105", 1876001105);         /* a session without a home here */
+    make_home_of("run/user/0", 0);
+    read_people(people);
+    ck_assert_uint_eq(users.count, 5);
+    ck_assert_str_eq(find_user("carol@corp.example.com")->home, "/home/carol@corp.example.com");
+    ck_assert_uint_eq(find_user("carol@corp.example.com")->gid, 1876000513);
+    ck_assert_str_eq(find_user("CORP\\dave")->home, "/home/CORP/dave");
+    ck_assert_str_eq(find_user("erin@corp.example.com")->home, "/nfs/home/erin");
+    identity_resolve(&options, &fs_real, &users);
+    ck_assert_str_eq(find_user("carol@corp.example.com")->email, "carol@corp.example.com");
+    ck_assert_ptr_null(find_user("CORP\\dave")->email); /* not guessed */
+    buffer_clear(&text);
+    free(from);
+}
+END_TEST
+
+START_TEST(a_macs_own_records_are_people)
+{
+    put_recorded("dslocal-alice.plist", "var/db/dslocal/nodes/Default/users/alice.plist");
+    put_recorded("dslocal-daemon.plist", "var/db/dslocal/nodes/Default/users/_daemon.plist");
+    put_file("var/db/dslocal/nodes/Default/users/torn.plist", bytes_of("bplist00"));
+    read_people("root:*:0:0:System Administrator:/var/root:/bin/sh\n"
+                "_www:*:70:70:World Wide Web Server:/Library/WebServer:/usr/bin/false\n");
+    ck_assert_uint_eq(users.count, 1);
+    ck_assert_str_eq(users.list[0].name, "alice");
+    ck_assert_uint_eq(users.list[0].uid, 501);
+    ck_assert_uint_eq(users.list[0].gid, 20);
+    ck_assert_str_eq(users.list[0].home, "/Users/alice");
+    ck_assert_str_eq(users.list[0].gecos, "Alice Example");
+    identity_resolve(&options, &fs_real, &users);
+    expect_email("alice@example.com", IDENTITY_DIRECTORY);
+}
+END_TEST
+
+/* As regedit exports them. */
+static void put_registry(const char *name)
+{
+    char *from = xasprintf("%s/registry/%s", TEST_DATA_DIR, name);
+    struct buffer content = {.max_bytes = MIB};
+    expect_ok(fs_read_file(&fs_real, from, &content, &err));
+    put_file("registry.reg", buffer_bytes(&content));
+    buffer_clear(&content);
+    free(from);
+}
+
+START_TEST(windows_profiles_are_people)
+{
+    put_registry("users.reg");
+    expect_ok(local_users_read(root, &fs_real, NULL, &users, &err)); /* no passwd file */
+    ck_assert_uint_eq(users.count, 3);
+    const struct local_user *alice = find_user("AliceExample"), *bob = find_user("bob");
+    ck_assert_str_eq(alice->home, "C:/Users/AliceExample");
+    ck_assert_ptr_nonnull(strstr(alice->sid, "S-1-12-1-"));
+    ck_assert_uint_ne(alice->uid, bob->uid);
+    identity_resolve(&options, &fs_real, &users);
+    ck_assert_str_eq(alice->email, "alice@example.com"); /* who signed in, not who joined */
+    ck_assert_ptr_nonnull(strstr(alice->detail, "IdentityStore"));
+    ck_assert_ptr_null(bob->email);
+}
+END_TEST
+
+static const char one_profile[] =
+    "Windows Registry Editor Version 5.00\r\n\r\n"
+    "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList\\"
+    "S-1-5-21-1-2-3-1001]\r\n"
+    "\"ProfileImagePath\"=\"%%SystemDrive%%\\\\Users\\\\alice\"\r\n"
+    "[HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Control\\CloudDomainJoin\\JoinInfo\\A]\r\n"
+    "\"UserEmail\"=\"alice@example.com\"\r\n"
+    "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeTelemetry]\r\n\"UserEmail\"=\"%s\"\r\n";
+
+START_TEST(a_policy_comes_before_who_joined_the_machine)
+{
+    static const struct {
+        const char *policy, *email;
+        enum identity_source source;
+    } cases[] = {
+        {"Policy@Example.com", "policy@example.com", IDENTITY_MDM},
+        {"{{mail}}", "alice@example.com", IDENTITY_DIRECTORY},
+        {"", "alice@example.com", IDENTITY_DIRECTORY},
+    };
+    char *text = xasprintf(one_profile, cases[_i].policy);
+    put_file("registry.reg", bytes_of(text));
+    expect_ok(local_users_read(root, &fs_real, NULL, &users, &err));
+    ck_assert_str_eq(users.list[0].home, "C:/Users/alice");
+    identity_resolve(&options, &fs_real, &users);
+    expect_email(cases[_i].email, cases[_i].source);
+    free(text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("identity");
@@ -357,6 +506,10 @@ int main(void)
     tcase_add_test(tests, a_comment_field_or_a_sign_in_name_may_hold_the_address);
     tcase_add_test(tests, a_users_name_does_not_lead_to_another_file);
     tcase_add_test(tests, the_command_answers_as_the_user);
+    tcase_add_test(tests, people_of_a_directory_are_found_by_their_homes_and_sessions);
+    tcase_add_test(tests, a_macs_own_records_are_people);
+    tcase_add_test(tests, windows_profiles_are_people);
+    tcase_add_loop_test(tests, a_policy_comes_before_who_joined_the_machine, 0, 3);
     tcase_add_test(tests, a_command_that_hangs_is_ended_with_what_it_started);
     tcase_add_test(tests, a_command_that_fails_prints_nothing_useful_or_too_much_is_reported);
     suite_add_tcase(suite, tests);
