@@ -241,10 +241,10 @@ int main(int argc, char **argv)
     }
     if (r.version) {
         puts(AGENT_PROGRAM " " AGENT_VERSION);
-        return EXIT_DONE;
+        return error_check_output(AGENT_PROGRAM, EXIT_DONE);
     }
     if (r.help)
-        return print_help(r.command);
+        return error_check_output(AGENT_PROGRAM, print_help(r.command));
     if (!r.command) {
         struct error err = {0};
         error_set(&err, FAIL_INVALID, "no command is given");
@@ -253,5 +253,5 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     int failed = check_options(&r);
-    return failed ? failed : r.command->act(&r.line);
+    return failed ? failed : error_check_output(AGENT_PROGRAM, r.command->act(&r.line));
 }

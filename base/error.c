@@ -80,9 +80,40 @@ bool error_remedy(struct error *err, const char *remedy, ...)
     return false;
 }
 
+static const char *common_remedy(enum error_kind kind)
+{
+    switch (kind) {
+    case FAIL_NO_SPACE:
+        return "free space on that volume";
+    case FAIL_CORRUPT:
+        return "put back a sound copy of it, or move it away";
+    case FAIL_DENIED:
+        return "run it as a user who may do that, such as root";
+    case FAIL_INVALID:
+        return "correct what is named; --help shows the usage";
+    case FAIL_NOT_FOUND:
+        return "check the name, or make what is missing";
+    case FAIL_BUSY:
+        return "try again when what holds it is done";
+    case FAIL_TOO_LARGE:
+        return "give less of it";
+    default:
+        return "try again; if it stays, look at the disk, the network and the system's log";
+    }
+}
+
 void error_print(const char *program, const struct error *err)
 {
     fprintf(stderr, "%s: %s\n", program, err->cause);
-    if (err->remedy[0] != '\0')
-        fprintf(stderr, "  fix: %s\n", err->remedy);
+    fprintf(stderr, "  fix: %s\n", err->remedy[0] ? err->remedy : common_remedy(err->kind));
+}
+
+int error_check_output(const char *program, int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    struct error err = {0};
+    error_set_os(&err, errno, "cannot write to standard output");
+    error_print(program, &err);
+    return code == 0 ? 1 : code;
 }

@@ -48,9 +48,15 @@ bool error_wrap(struct error *err, const char *context, ...) PRINTF_LIKE(2, 3);
 bool error_remedy(struct error *err, const char *remedy, ...) PRINTF_LIKE(2, 3);
 
 /*
- * Prints "PROGRAM: cause" and, when there is a remedy, "  fix: remedy" to
- * standard error: the form every program of ours uses.
+ * Prints "PROGRAM: cause" and "  fix: remedy" to standard error: the form every
+ * program of ours uses. An error without a remedy gets what its kind suggests.
  */
 void error_print(const char *program, const struct error *err);
+
+/*
+ * The exit code of a program that is done with `code`: 1 instead of 0, and a
+ * message, when not all it printed could be written.
+ */
+int error_check_output(const char *program, int code);
 
 #endif

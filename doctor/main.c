@@ -248,13 +248,13 @@ int main(int argc, char **argv)
     struct command_line line = {.root = "/"};
     for (int i = 1; i < argc; i++) {
         bool missing = false;
-        if (strcmp(argv[i], "--help") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(help, stdout);
-            return EXIT_DONE;
+            return error_check_output(DOCTOR_PROGRAM, EXIT_DONE);
         }
         if (strcmp(argv[i], "--version") == 0) {
             puts(DOCTOR_PROGRAM " " CT_VERSION);
-            return EXIT_DONE;
+            return error_check_output(DOCTOR_PROGRAM, EXIT_DONE);
         }
         if (take_value(&line, argc, argv, &i, &missing)) {
             if (missing)
@@ -264,13 +264,15 @@ int main(int argc, char **argv)
     }
     if (line.list) {
         run_each_check(print_check, NULL);
-        return EXIT_DONE;
+        return error_check_output(DOCTOR_PROGRAM, EXIT_DONE);
     }
+    if (line.only && line.only[strspn(line.only, ",")] == '\0')
+        return usage_error("no check is named in", line.only, "see --list for the ids");
     struct fs_stat stat;
     struct error err = {0};
     if (line.config && !fs_real.stat(fs_real.disk, line.config, &stat, &err))
         return usage_error("there is no configuration", line.config, "give --config another file");
     if (!fs_real.stat(fs_real.disk, line.root, &stat, &err) || !stat.is_directory)
         return usage_error("there is no folder", line.root, "give --root another folder");
-    return act(&line);
+    return error_check_output(DOCTOR_PROGRAM, act(&line));
 }

@@ -1,6 +1,7 @@
 /* claude-telemetry-server: picks the command. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "server/commands.h"
 
@@ -82,7 +83,8 @@ int main(int argc, char **argv)
     command *run = find_command(&options, &err);
     if (!run || !settings_load(&options, &settings, &err))
         return command_fail(&err);
+    umask(077); /* what it writes holds hashes of secrets, and people's work */
     int code = run(&options, &settings);
     settings_clear(&settings);
-    return code;
+    return error_check_output(PROGRAM, code);
 }
