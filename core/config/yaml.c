@@ -3,6 +3,8 @@
 #include <string.h>
 #include <yaml.h>
 
+static const char NO_NUL[] = "remove \"\\0\" or \"\\x00\" from it";
+
 struct reading {
     yaml_parser_t parser;
     const char *name; /* of the file */
@@ -16,9 +18,10 @@ static unsigned line_of(const yaml_event_t *event)
     return (unsigned)event->start_mark.line + 1;
 }
 
-static bool fail_at(struct reading *r, unsigned line, const char *problem)
+static bool fail_at(struct reading *r, unsigned line, const char *problem, const char *fix)
 {
-    return error_set(r->err, FAIL_INVALID, "'%s' line %u: %s", r->name, line, problem);
+    error_set(r->err, FAIL_INVALID, "'%s' line %u: %s", r->name, line, problem);
+    return error_remedy(r->err, "%s", fix);
 }
 
 static bool next_event(struct reading *r, yaml_event_t *event)
@@ -56,9 +59,11 @@ static bool plain_features_only(struct reading *r, const yaml_event_t *event)
         tag = event->data.mapping_start.tag;
     }
     if (event->type == YAML_ALIAS_EVENT || anchor)
-        return fail_at(r, line_of(event), "anchors and aliases (& and *) are not supported here");
+        return fail_at(r, line_of(event), "anchors and aliases (& and *) are not supported here",
+                       "write the value itself; put quotes around a text that begins so");
     if (tag)
-        return fail_at(r, line_of(event), "tags (!) are not supported here");
+        return fail_at(r, line_of(event), "tags (!) are not supported here",
+                       "remove the tag; put quotes around a text that begins so");
     return true;
 }
 
@@ -85,10 +90,11 @@ static bool read_entry(struct reading *r, struct config_node *map, const yaml_ev
     if (!plain_features_only(r, key))
         return false;
     if (key->type != YAML_SCALAR_EVENT)
-        return fail_at(r, line_of(key), "a key must be text");
+        return fail_at(r, line_of(key), "a key must be text",
+                       "write the key as one word, such as 'relay:'");
     const char *name = (const char *)key->data.scalar.value;
     if (strlen(name) != key->data.scalar.length)
-        return fail_at(r, line_of(key), "a key holds a NUL character");
+        return fail_at(r, line_of(key), "a key holds a NUL character", NO_NUL);
     const struct config_node *first = config_node_find(map, name);
     if (first) {
         error_set(r->err, FAIL_INVALID, "'%s' line %u: key '%.80s' is already on line %u", r->name,
@@ -125,7 +131,7 @@ static struct config_node *read_text(struct reading *r, const yaml_event_t *even
 {
     const char *text = (const char *)event->data.scalar.value;
     if (strlen(text) != event->data.scalar.length) {
-        fail_at(r, line_of(event), "a value holds a NUL character");
+        fail_at(r, line_of(event), "a value holds a NUL character", NO_NUL);
         return NULL;
     }
     struct config_node *node = config_node_create(CONFIG_NODE_TEXT, key, text, line);
@@ -139,7 +145,8 @@ static struct config_node *read_node(struct reading *r, const yaml_event_t *even
     if (!plain_features_only(r, event))
         return NULL;
     if (++r->nodes > CONFIG_YAML_MAX_NODES) {
-        fail_at(r, line, "more values than a configuration can hold");
+        fail_at(r, line, "more values than a configuration can hold",
+                "remove what does not belong to it");
         return NULL;
     }
     if (event->type == YAML_SCALAR_EVENT)
@@ -147,7 +154,7 @@ static struct config_node *read_node(struct reading *r, const yaml_event_t *even
 
     bool is_map = event->type == YAML_MAPPING_START_EVENT;
     if (r->depth == CONFIG_YAML_MAX_DEPTH) {
-        fail_at(r, line, "nested too deeply");
+        fail_at(r, line, "nested too deeply", "close the brackets opened above it");
         return NULL;
     }
     r->depth++;
@@ -175,7 +182,8 @@ static struct config_node *read_document(struct reading *r)
             type == YAML_MAPPING_START_EVENT || type == YAML_ALIAS_EVENT)
             ok = (root = read_node(r, &event, NULL, line_of(&event))) != NULL;
         else if (type == YAML_DOCUMENT_START_EVENT && root)
-            ok = fail_at(r, line_of(&event), "a second document begins; one is allowed");
+            ok = fail_at(r, line_of(&event), "a second document begins; one is allowed",
+                         "remove the line '---' and what does not belong to the first");
         yaml_event_delete(&event);
         if (!ok)
             goto failed;
@@ -190,7 +198,8 @@ static struct config_node *read_document(struct reading *r)
         return config_node_create(CONFIG_NODE_MAP, NULL, NULL, 1);
     if (root->kind == CONFIG_NODE_MAP)
         return root;
-    fail_at(r, root->line, "the file must hold keys and values, such as 'relay:'");
+    fail_at(r, root->line, "the file must hold keys and values",
+            "begin it with a section, such as 'relay:'");
 failed:
     config_node_destroy(root);
     return NULL;
