@@ -198,9 +198,11 @@ void exchange_fail(struct http_exchange *exchange, int status, const char *reaso
     else if (!buffer_append_text(&body, reason) || !buffer_append_text(&body, "\n"))
         buffer_reset(&body);
 
+    static const char *const codings[] = {"accept-encoding", "gzip, identity", NULL}; /* RFC 9110 */
     answer_clear(&exchange->answer);
     copy_answer(&exchange->answer, &(struct http_answer){.status = status,
                                                          .content_type = content_type,
+                                                         .headers = status == 415 ? codings : NULL,
                                                          .body = buffer_bytes(&body),
                                                          .close = close,
                                                          .grpc_status = grpc_status_of(status),
