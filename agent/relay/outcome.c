@@ -263,8 +263,12 @@ static void not_acceptable(struct destination *d, const struct sending *sent, bo
         refused(d, sent, why);
 }
 
-/* Our server has a part of this interval: it wants the parts one by one. */
-static void overlapping(struct destination *d, const struct sending *sent, const char *why)
+/*
+ * Our server has a part of this interval: it wants the parts one by one. A single
+ * number cannot be had in part, so a 409 to one is some other server's refusal.
+ */
+static void overlapping(struct destination *d, const struct sending *sent, const char *why,
+                        uint64_t now_ms)
 {
     struct batch *b = sent->batch;
     if (b->record_count > 1 && b->set_aside_id == 0) {
@@ -272,10 +276,11 @@ static void overlapping(struct destination *d, const struct sending *sent, const
         return;
     }
     struct batch_record *record = &b->records[0];
-    bool narrow = record->covers_from == record->sequence;
-    record->covers_from = record->sequence; /* a single number cannot be had in part */
-    if (narrow)
-        destination_fail(d, RELAY_RETRYING, why, sent->started_ms, 0);
+    if (record->covers_from == record->sequence) {
+        not_acceptable(d, sent, false, why, now_ms);
+        return;
+    }
+    record->covers_from = record->sequence;
     ready_push_front(d, b);
 }
 
@@ -311,7 +316,7 @@ void outcome_of(struct destination *d, const struct sending *sent, const struct 
         not_acceptable(d, sent, answer == ANSWER_TOO_LARGE, why, now_ms);
         return;
     case ANSWER_OVERLAP:
-        overlapping(d, sent, why);
+        overlapping(d, sent, why, now_ms);
         return;
     }
     if (b->is_probe_only)

@@ -114,6 +114,20 @@ START_TEST(halves_of_a_refused_batch_keep_their_own_intervals)
 }
 END_TEST
 
+START_TEST(a_conflict_over_a_single_number_is_a_refusal_as_any_other)
+{
+    fake_destination_poison(fake, 9, 409); /* some other server, which numbers mean nothing to */
+    fake_destination_down(fake);
+    rig_start(&rig);
+    for (unsigned i = 0; i < 20; i++)
+        rig_send(&rig, i, 1);
+    fake_destination_up(fake);
+    ck_assert(fake_destination_wait_records(fake, 19));
+    rig_expect_no_backlog(&rig, 0);
+    ck_assert_uint_eq(rig_lost(&rig, SPOOL_LOSS_QUARANTINED), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent/relay/own_server");
@@ -124,6 +138,7 @@ int main(void)
     tcase_add_test(tc, a_batch_whose_answer_was_lost_is_not_doubled);
     tcase_add_test(tc, batches_cut_differently_after_a_restart_are_not_doubled);
     tcase_add_test(tc, halves_of_a_refused_batch_keep_their_own_intervals);
+    tcase_add_test(tc, a_conflict_over_a_single_number_is_a_refusal_as_any_other);
     suite_add_tcase(suite, tc);
     return expect_run(suite);
 }
