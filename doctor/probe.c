@@ -591,6 +591,19 @@ const struct helper_answer *probe_helper(struct probes *p, size_t view)
     return &q->answer;
 }
 
+void probe_each_helper_line(struct probes *p, void (*visit)(void *context, const char *line),
+                            void *context)
+{
+    for (size_t v = 0; v < SCENE_MAX_VIEWS; v++) {
+        struct helper_question *q = &p->helpers[v];
+        if (pthread_mutex_trylock(&q->lock) != 0)
+            continue; /* a check that was given up still waits for it */
+        for (size_t i = 0; i < q->answer.count; i++)
+            visit(context, q->answer.lines[i]);
+        pthread_mutex_unlock(&q->lock);
+    }
+}
+
 /* ---- Telling ---- */
 
 void probe_tell(const struct probe *probe, enum probe_stage stage, const char *name,

@@ -51,6 +51,10 @@ struct helper_answer;
 /* Of the person of scene->views[view]. */
 const struct helper_answer *probe_helper(struct probes *probes, size_t view);
 
+/* Each header line of every helper that was asked: secrets. Not while checks run. */
+void probe_each_helper_line(struct probes *probes, void (*visit)(void *context, const char *line),
+                            void *context);
+
 /* What the finding of one stage is, given which stage is broken. */
 void probe_tell(const struct probe *probe, enum probe_stage stage, const char *name,
                 struct finding *finding);

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "doctor/format.h"
+#include "doctor/probe.h"
 #include "doctor/scene.h"
 #include "platform/platform.h"
 
@@ -24,8 +25,17 @@ static void add_one(struct secrets *s, const char *value, size_t len)
         value++, len--;
     if (len < LEAST_SECRET)
         return;
-    s->list = xrealloc(s->list, (s->count + 1) * sizeof *s->list);
+    s->list = xrealloc(s->list, (s->count + 2) * sizeof *s->list);
     s->list[s->count++] = xstrndup(value, len);
+    if (!memchr(value, '"', len) && !memchr(value, '\\', len))
+        return;
+    char *escaped = xcalloc(2 * len + 1, 1); /* as it stands in a JSON document */
+    for (size_t i = 0, n = 0; i < len; i++) {
+        if (value[i] == '"' || value[i] == '\\')
+            escaped[n++] = '\\';
+        escaped[n++] = value[i];
+    }
+    s->list[s->count++] = escaped;
 }
 
 void secrets_add(struct secrets *s, const char *value)
@@ -79,7 +89,7 @@ static void add_file(struct secrets *s, const struct scene *scene, const char *s
     free(path);
 }
 
-/* A template's own text, and the content of every file that it names. */
+/* A template's own text, and the content of every file and variable that it names. */
 static void add_template(struct secrets *s, const struct scene *scene, const char *template)
 {
     const char *at = template;
@@ -91,6 +101,19 @@ static void add_template(struct secrets *s, const struct scene *scene, const cha
         add_file(s, scene, path);
         free(path);
     }
+    at = template;
+    while ((at = strstr(at, "${env:"))) {
+        at += strlen("${env:");
+        char *name = xstrndup(at, strcspn(at, "}"));
+        secrets_add(s, getenv(name));
+        free(name);
+    }
+}
+
+static void add_helper_line(void *context, const char *line)
+{
+    const char *value = strchr(line, ':');
+    secrets_add(context, value ? value + 1 : line);
 }
 
 static void add_config(struct secrets *s, const struct scene *scene)
@@ -115,6 +138,8 @@ void secrets_collect(struct secrets *s, const struct scene *scene)
         secrets_add(s, scene->device.token);
     if (scene->config)
         add_config(s, scene);
+    if (scene->probes)
+        probe_each_helper_line(scene->probes, add_helper_line, s);
     for (size_t v = 0; v < scene->view_count; v++)
         for (size_t i = 0; i < scene->views[v]->entry_count; i++) {
             const struct view_entry *e = &scene->views[v]->entries[i];

@@ -1,11 +1,15 @@
 /* The agent: its configuration, service, enrolment, and who the people are. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "core/config/template.h"
 #include "doctor/judge.h"
 #include "platform/platform.h"
+
+enum { DAY_S = 86400, OLD_TOKEN_DAYS = 365 };
 
 /* ---- config.valid ---- */
 
@@ -104,6 +108,87 @@ static void check_enrollment(const struct scene *scene, const struct check_targe
         finding_add(f, CHECK_FAIL, fix, "this device was never enrolled with '%s'", url);
 }
 
+/* ---- config.secrets, enrollment.token_age ---- */
+
+/* A file that holds a secret, as the system names it. */
+typedef void visit_secret(const struct scene *scene, const char *path, struct finding *f);
+
+static void each_secret(const struct scene *scene, visit_secret *visit, struct finding *f)
+{
+    const struct config *values = scene->config->values;
+    const char *enrollment = config_text(values, "server.enrollment_secret_file");
+    if (enrollment)
+        visit(scene, enrollment, f);
+    for (size_t i = 0; i < config_section_count(values, "destinations"); i++) {
+        const struct config *d = config_section_at(values, "destinations", i);
+        for (size_t k = 0; k < config_map_count(d, "headers"); k++) {
+            const char *at;
+            (void)config_map_at(d, "headers", k, &at);
+            while ((at = strstr(at, "${file:"))) {
+                at += strlen("${file:");
+                char *path = xstrndup(at, strcspn(at, "}"));
+                visit(scene, path, f);
+                free(path);
+            }
+        }
+    }
+}
+
+static void judge_mode(const struct scene *scene, const char *path, struct finding *f)
+{
+    char fix[JUDGE_TEXT_BYTES];
+    struct fs_stat stat;
+    struct error ignored;
+    char *full = platform_under_root(scene->root, path);
+    if (!scene->fs->stat(scene->fs->disk, full, &stat, &ignored) || stat.is_symlink ||
+        stat.mode == 0) {
+        free(full);
+        return;
+    }
+    snprintf(fix, sizeof fix, "run: sudo chmod o-rwx '%s'    and renew what is in it", full);
+    if (stat.mode & 0007)
+        finding_add(f, CHECK_FAIL, fix,
+                    "everybody on this machine can %s '%s' (mode %04o), which holds a secret",
+                    stat.mode & 0004 ? "read" : "change", full, stat.mode & 07777);
+    else
+        finding_add(f, CHECK_OK, NULL, "'%s' is kept from others", full);
+    free(full);
+}
+
+static void check_secrets(const struct scene *scene, const struct check_target *target,
+                          struct finding *f)
+{
+    (void)target;
+    if (scene_has_agent(scene))
+        each_secret(scene, judge_mode, f);
+    if (f->seen[0] == '\0')
+        finding_add(f, CHECK_SKIP, NULL, "no file with a secret is configured, or none is visible");
+}
+
+static void check_token_age(const struct scene *scene, const struct check_target *target,
+                            struct finding *f)
+{
+    char fix[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES];
+    struct fs_stat stat;
+    struct error ignored;
+    char *path = xasprintf("%s/device.json", scene->state_dir);
+    bool known = scene->fs->stat(scene->fs->disk, path, &stat, &ignored);
+    uint64_t now = clock_wall_ns(scene->clock);
+    uint64_t days =
+        known && now > stat.modified_ns ? (now - stat.modified_ns) / NS_PER_S / DAY_S : 0;
+    (void)target;
+    free(path);
+    snprintf(fix, sizeof fix, "run: %s", scene_command(scene, "enroll", command));
+    if (!known)
+        finding_add(f, CHECK_SKIP, NULL, "there is no token of this device, or only root sees it");
+    else if (days > OLD_TOKEN_DAYS)
+        finding_add(f, CHECK_WARN, fix,
+                    "the device's token is %" PRIu64 " days old: give it a new one once a year",
+                    days);
+    else
+        finding_add(f, CHECK_OK, NULL, "the device's token is %" PRIu64 " days old", days);
+}
+
 /* ---- identity.email ---- */
 
 static bool needs_email(const struct scene *scene)
@@ -159,6 +244,10 @@ static const struct check checks[] = {
      "without the agent nothing takes what Claude Code sends", check_service},
     {"enrollment.device", "This device is enrolled",
      "without a token the server takes nothing from it", check_enrollment},
+    {"enrollment.token_age", "The device's token is not old",
+     "a token that is never renewed is good for whoever once copied it", check_token_age},
+    {"config.secrets", "Tokens are kept from others",
+     "whoever reads a token can send in this machine's name", check_secrets},
     {"identity.email", "Everybody's e-mail address is known",
      "telemetry without an address belongs to nobody", check_identity},
 };

@@ -416,6 +416,21 @@ static void check_helper(const struct scene *scene, const struct check_target *t
 
 /* ---- settings.managed.writable ---- */
 
+/* Below a root of his own a tester owns everything. */
+static bool owner_counts(const struct scene *scene)
+{
+    return scene->is_privileged || strcmp(scene->root, "/") == 0;
+}
+
+static const char *name_of(const struct scene *scene, uint32_t uid)
+{
+    const struct local_users *users = scene->accounts ? accounts_users(scene->accounts) : NULL;
+    for (size_t i = 0; users && i < users->count; i++)
+        if (users->list[i].uid == uid)
+            return users->list[i].name;
+    return "another user than root";
+}
+
 static void check_owner(const struct scene *scene, const struct check_target *target,
                         struct finding *f)
 {
@@ -433,6 +448,11 @@ static void check_owner(const struct scene *scene, const struct check_target *ta
             finding_add(f, CHECK_FAIL, fix,
                         "everybody may write '%s' (mode %04o): anybody can redirect telemetry",
                         d->path, stat.mode & 07777);
+        } else if (stat.uid != 0 && owner_counts(scene)) {
+            snprintf(fix, sizeof fix, "run: sudo chown root '%s'", d->path);
+            finding_add(f, CHECK_FAIL, fix,
+                        "'%s' belongs to %s, who can redirect everybody's telemetry", d->path,
+                        name_of(scene, stat.uid));
         } else
             finding_add(f, CHECK_OK, NULL, "only its owner may write '%s'", d->path);
     }

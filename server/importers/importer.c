@@ -203,7 +203,8 @@ static enum step take_page(struct import *im, const struct api_chunk *chunk,
     struct api_page page;
     enum step step = STEP_PAGE;
     if (!api_page_read(chunk->report, chunk->from, result->body, keep_row, &rows, &page, err)) {
-        step = STEP_RETRY; /* cut off, or a proxy's page: the next try may be whole */
+        /* Cut off, or a proxy's page: the next try may be whole. Another schema stays. */
+        step = err->kind == FAIL_NOT_FOUND ? STEP_FAILED : STEP_RETRY;
     } else if (strcmp(page.next_page, (const char *)buffer_text(cursor)) == 0 &&
                page.next_page[0]) {
         error_set(err, FAIL_INVALID, "the API gave the same cursor again");

@@ -15,6 +15,7 @@
 enum {
     PATH_BYTES = 256,
     MAX_MODELS = 64, /* per row; the vendor has a handful */
+    MAX_FIELDS = 32,
     MAX_DEPTH = 16,
     TEXT_ROOM = 4096, /* of one decoded string; longer ones are cut */
 };
@@ -33,81 +34,86 @@ enum field_kind {
 struct field {
     const char *path; /* below the row; '*' stands for one member name */
     enum field_kind kind;
-    size_t offset; /* in struct api_usage */
+    size_t offset;   /* in struct api_usage */
+    unsigned needed; /* by these reports, a bit each: a page whose rows all lack it is none */
 };
 
+#define BY(report) (1u << (report))
 #define AT(member) offsetof(struct api_usage, member)
 
 /* Paths that start with "model_breakdown[]." fill a row of their own per element. */
 static const struct field admin_fields[] = {
-    {"date", FIELD_DAY, AT(day)},
-    {"actor.email_address", FIELD_EMAIL, AT(email)},
-    {"actor.api_key_name", FIELD_KEY_NAME, AT(api_key_name)},
-    {"core_metrics.num_sessions", FIELD_COUNT, AT(sessions)},
-    {"core_metrics.lines_of_code.added", FIELD_COUNT, AT(lines_added)},
-    {"core_metrics.lines_of_code.removed", FIELD_COUNT, AT(lines_removed)},
-    {"core_metrics.commits_by_claude_code", FIELD_COUNT, AT(commits)},
-    {"core_metrics.pull_requests_by_claude_code", FIELD_COUNT, AT(pull_requests)},
-    {"tool_actions.*.accepted", FIELD_COUNT, AT(edits_accepted)},
-    {"tool_actions.*.rejected", FIELD_COUNT, AT(edits_rejected)},
-    {"model_breakdown[].model", FIELD_TEXT, AT(model)},
-    {"model_breakdown[].tokens.input", FIELD_COUNT, AT(input_tokens)},
-    {"model_breakdown[].tokens.output", FIELD_COUNT, AT(output_tokens)},
-    {"model_breakdown[].tokens.cache_read", FIELD_COUNT, AT(cache_read_tokens)},
-    {"model_breakdown[].tokens.cache_creation", FIELD_COUNT, AT(cache_create_tokens)},
-    {"model_breakdown[].estimated_cost.amount", FIELD_CENTS, AT(cost_1e8_usd)},
-    {NULL, 0, 0},
+    {"date", FIELD_DAY, AT(day), 0},
+    {"actor.email_address", FIELD_EMAIL, AT(email), 0},
+    {"actor.api_key_name", FIELD_KEY_NAME, AT(api_key_name), 0},
+    {"core_metrics.num_sessions", FIELD_COUNT, AT(sessions), BY(API_ADMIN_CLAUDE_CODE)},
+    {"core_metrics.lines_of_code.added", FIELD_COUNT, AT(lines_added), 0},
+    {"core_metrics.lines_of_code.removed", FIELD_COUNT, AT(lines_removed), 0},
+    {"core_metrics.commits_by_claude_code", FIELD_COUNT, AT(commits), 0},
+    {"core_metrics.pull_requests_by_claude_code", FIELD_COUNT, AT(pull_requests), 0},
+    {"tool_actions.*.accepted", FIELD_COUNT, AT(edits_accepted), 0},
+    {"tool_actions.*.rejected", FIELD_COUNT, AT(edits_rejected), 0},
+    {"model_breakdown[].model", FIELD_TEXT, AT(model), BY(API_ADMIN_CLAUDE_CODE)},
+    {"model_breakdown[].tokens.input", FIELD_COUNT, AT(input_tokens), BY(API_ADMIN_CLAUDE_CODE)},
+    {"model_breakdown[].tokens.output", FIELD_COUNT, AT(output_tokens), BY(API_ADMIN_CLAUDE_CODE)},
+    {"model_breakdown[].tokens.cache_read", FIELD_COUNT, AT(cache_read_tokens), 0},
+    {"model_breakdown[].tokens.cache_creation", FIELD_COUNT, AT(cache_create_tokens), 0},
+    {"model_breakdown[].estimated_cost.amount", FIELD_CENTS, AT(cost_1e8_usd),
+     BY(API_ADMIN_CLAUDE_CODE)},
+    {NULL, 0, 0, 0},
 };
 
 static const struct field users_fields[] = {
-    {"user.email_address", FIELD_EMAIL, AT(email)},
-    {"user.id", FIELD_TEXT, AT(account_id)},
-    {"claude_code_metrics.core_metrics.commit_count", FIELD_COUNT, AT(commits)},
-    {"claude_code_metrics.core_metrics.pull_request_count", FIELD_COUNT, AT(pull_requests)},
-    {"claude_code_metrics.core_metrics.distinct_session_count", FIELD_COUNT, AT(sessions)},
-    {"claude_code_metrics.core_metrics.lines_of_code.added_count", FIELD_COUNT, AT(lines_added)},
-    {"claude_code_metrics.core_metrics.lines_of_code.removed_count", FIELD_COUNT,
-     AT(lines_removed)},
-    {"claude_code_metrics.tool_actions.*.accepted_count", FIELD_COUNT, AT(edits_accepted)},
-    {"claude_code_metrics.tool_actions.*.rejected_count", FIELD_COUNT, AT(edits_rejected)},
-    {NULL, 0, 0},
+    {"user.email_address", FIELD_EMAIL, AT(email), 0},
+    {"user.id", FIELD_TEXT, AT(account_id), 0},
+    {"claude_code_metrics.core_metrics.commit_count", FIELD_COUNT, AT(commits),
+     BY(API_ENTERPRISE_USERS)},
+    {"claude_code_metrics.core_metrics.pull_request_count", FIELD_COUNT, AT(pull_requests), 0},
+    {"claude_code_metrics.core_metrics.distinct_session_count", FIELD_COUNT, AT(sessions),
+     BY(API_ENTERPRISE_USERS)},
+    {"claude_code_metrics.core_metrics.lines_of_code.added_count", FIELD_COUNT, AT(lines_added), 0},
+    {"claude_code_metrics.core_metrics.lines_of_code.removed_count", FIELD_COUNT, AT(lines_removed),
+     0},
+    {"claude_code_metrics.tool_actions.*.accepted_count", FIELD_COUNT, AT(edits_accepted), 0},
+    {"claude_code_metrics.tool_actions.*.rejected_count", FIELD_COUNT, AT(edits_rejected), 0},
+    {NULL, 0, 0, 0},
 };
 
 /* The enterprise reports say `email`, everything else of the vendor `email_address`: both count. */
 static const struct field enterprise_fields[] = {
-    {"starting_at", FIELD_DAY, AT(day)},
-    {"actor.email", FIELD_EMAIL, AT(email)},
-    {"actor.email_address", FIELD_EMAIL, AT(email)},
-    {"actor.user_id", FIELD_TEXT, AT(account_id)},
-    {"actor.deleted", FIELD_BOOL, AT(deleted)},
-    {"actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name)},
-    {"model", FIELD_TEXT, AT(model)},
-    {"product", FIELD_PRODUCT, 0},
-    {"uncached_input_tokens", FIELD_COUNT, AT(input_tokens)},
-    {"cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens)},
-    {"cache_creation.*", FIELD_COUNT, AT(cache_create_tokens)},
-    {"output_tokens", FIELD_COUNT, AT(output_tokens)},
-    {"requests", FIELD_COUNT, AT(requests)},
-    {"amount", FIELD_CENTS, AT(cost_1e8_usd)},
-    {NULL, 0, 0},
+    {"starting_at", FIELD_DAY, AT(day), 0},
+    {"actor.email", FIELD_EMAIL, AT(email), 0},
+    {"actor.email_address", FIELD_EMAIL, AT(email), 0},
+    {"actor.user_id", FIELD_TEXT, AT(account_id), 0},
+    {"actor.deleted", FIELD_BOOL, AT(deleted), 0},
+    {"actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name), 0},
+    {"model", FIELD_TEXT, AT(model), 0},
+    {"product", FIELD_PRODUCT, 0, 0},
+    {"uncached_input_tokens", FIELD_COUNT, AT(input_tokens), BY(API_ENTERPRISE_USAGE)},
+    {"cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens), 0},
+    {"cache_creation.*", FIELD_COUNT, AT(cache_create_tokens), 0},
+    {"output_tokens", FIELD_COUNT, AT(output_tokens), BY(API_ENTERPRISE_USAGE)},
+    {"requests", FIELD_COUNT, AT(requests), 0},
+    {"amount", FIELD_CENTS, AT(cost_1e8_usd), BY(API_ENTERPRISE_COST)},
+    {NULL, 0, 0, 0},
 };
 
 static const struct field analytics_fields[] = {
-    {"starting_at", FIELD_DAY, AT(day)},
-    {"group.actor.email", FIELD_EMAIL, AT(email)},
-    {"group.actor.email_address", FIELD_EMAIL, AT(email)},
-    {"group.actor.user_id", FIELD_TEXT, AT(account_id)},
-    {"group.actor.deleted", FIELD_BOOL, AT(deleted)},
-    {"group.actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name)},
-    {"group.model", FIELD_TEXT, AT(model)},
-    {"group.product", FIELD_PRODUCT, 0},
-    {"usage.uncached_input_tokens", FIELD_COUNT, AT(input_tokens)},
-    {"usage.cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens)},
-    {"usage.cache_creation.*", FIELD_COUNT, AT(cache_create_tokens)},
-    {"usage.output_tokens", FIELD_COUNT, AT(output_tokens)},
-    {"usage.requests", FIELD_COUNT, AT(requests)},
-    {"cost.amount", FIELD_CENTS, AT(cost_1e8_usd)},
-    {NULL, 0, 0},
+    {"starting_at", FIELD_DAY, AT(day), 0},
+    {"group.actor.email", FIELD_EMAIL, AT(email), 0},
+    {"group.actor.email_address", FIELD_EMAIL, AT(email), 0},
+    {"group.actor.user_id", FIELD_TEXT, AT(account_id), 0},
+    {"group.actor.deleted", FIELD_BOOL, AT(deleted), 0},
+    {"group.actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name), 0},
+    {"group.model", FIELD_TEXT, AT(model), 0},
+    {"group.product", FIELD_PRODUCT, 0, 0},
+    {"usage.uncached_input_tokens", FIELD_COUNT, AT(input_tokens), BY(API_ANALYTICS_USAGE)},
+    {"usage.cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens), 0},
+    {"usage.cache_creation.*", FIELD_COUNT, AT(cache_create_tokens), 0},
+    {"usage.output_tokens", FIELD_COUNT, AT(output_tokens), BY(API_ANALYTICS_USAGE)},
+    {"usage.requests", FIELD_COUNT, AT(requests), 0},
+    {"cost.amount", FIELD_CENTS, AT(cost_1e8_usd), BY(API_ANALYTICS_COST)},
+    {NULL, 0, 0, 0},
 };
 
 static const struct field *const report_fields[API_REPORT_COUNT] = {
@@ -129,6 +135,8 @@ struct walk {
     struct api_usage models[MAX_MODELS];
     size_t model_count;
     bool in_model;
+    uint32_t row_total, model_total; /* in the page, whatever becomes of them */
+    uint32_t seen[MAX_FIELDS];       /* how often each field of the report was there */
     api_usage_visit *visit;
     void *context;
     const char *day;
@@ -245,6 +253,7 @@ static void take_row_value(struct walk *w, const char *below_row, enum json_toke
 {
     for (const struct field *field = report_fields[w->report]; field->path; field++)
         if (path_fits(field->path, below_row)) {
+            w->seen[field - report_fields[w->report]]++;
             fill(w, field, token, w->in_model ? &w->models[w->model_count] : &w->row);
             return;
         }
@@ -297,6 +306,7 @@ static bool end_row(struct walk *w)
 
 static void begin_row(struct walk *w)
 {
+    w->row_total++;
     memset(&w->row, 0, sizeof w->row);
     w->model_count = 0;
     w->other_product = false;
@@ -310,6 +320,7 @@ static bool open_container(struct walk *w, bool is_array)
     if (!is_array && strcmp(w->path, "data[]") == 0)
         begin_row(w);
     if (!is_array && strcmp(w->path, "data[].model_breakdown[]") == 0) {
+        w->model_total++;
         w->in_model = w->model_count < MAX_MODELS;
         if (w->in_model)
             memset(&w->models[w->model_count], 0, sizeof w->models[0]);
@@ -385,6 +396,25 @@ static bool walk_page(struct walk *w, struct error *err)
     }
 }
 
+/*
+ * A renamed field would read as 0, and 0 of an API would take the place of what OpenTelemetry
+ * knows. Rows may lack a field, all of them may not.
+ */
+static bool has_needed(const struct walk *w, struct error *err)
+{
+    const struct field *fields = report_fields[w->report];
+    for (size_t i = 0; fields[i].path; i++) {
+        uint32_t places = strchr(fields[i].path, '[') ? w->model_total : w->row_total;
+        if (!(fields[i].needed & BY(w->report)) || places == 0 || w->seen[i] > 0)
+            continue;
+        error_set(err, FAIL_NOT_FOUND, "%s no longer tells '%s'", api_report_name(w->report),
+                  fields[i].path);
+        return error_remedy(err, "update claude-telemetry-server; until then what was imported "
+                                 "before stays, and OpenTelemetry fills the newest days");
+    }
+    return true;
+}
+
 static bool keep_nothing(void *context, const struct api_usage *row)
 {
     (void)context;
@@ -411,6 +441,7 @@ static bool read_once(enum api_report report, const char *day, struct bytes body
         ok = error_set(err, FAIL_INVALID, "the answer has no list \"data\"");
     if (!ok)
         error_wrap(err, "not a page of %s", api_report_name(report));
+    ok = ok && has_needed(w, err);
     buffer_clear(&w->text);
     free(w);
     return ok;

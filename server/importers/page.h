@@ -30,8 +30,8 @@ struct api_page {
 
 /*
  * Reads one page. `day` is the day asked for: the reports that tell none get it. FAIL_INVALID when
- * the body is not this report's page (an HTML error page, a cut-off body): then nothing may be
- * kept.
+ * the body is not this report's page (an HTML error page, a cut-off body), FAIL_NOT_FOUND when no
+ * row has a figure that the report is asked for: then nothing may be kept.
  */
 MUST_USE bool api_page_read(enum api_report report, const char *day, struct bytes body,
                             api_usage_visit *visit, void *context, struct api_page *out,

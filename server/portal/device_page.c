@@ -259,7 +259,7 @@ static bool put_doctor(const struct portal *p, struct page *page, struct route_c
 {
     struct buffer report = {.max_bytes = FLEET_MAX_DOCUMENT_BYTES};
     uint64_t at_ns = 0;
-    html_raw(page, "<section><h2>Doctor</h2>");
+    html_raw(page, "<section id=\"doctor\"><h2>Doctor</h2>");
     if (arguments_get(&call->query, "asked").len > 0)
         html_raw(page, "<p class=\"done\" role=\"status\">The device runs its doctor at its next "
                        "heartbeat, within a minute or so. Load this page again then.</p>");

@@ -143,8 +143,13 @@ static void put_device(struct page *page, const struct coverage_silent *s, enum 
     } else {
         html_raw(page, "hidden");
     }
-    if (s->has_doctor_report)
+    if (s->has_doctor_report && names == PRIVACY_NAMED) {
+        html_raw(page, "<span class=\"under\"><a href=\"/fleet/");
+        html_url(page, bytes_of(s->device_id));
+        html_raw(page, "#doctor\">doctor report</a></span>");
+    } else if (s->has_doctor_report) {
         html_raw(page, "<span class=\"under\">has a doctor report</span>");
+    }
     html_raw(page, "</td><td class=\"text\">");
     device_put_state(page, state_of(s->device_state));
     html_raw(page, "</td><td>");

@@ -3,12 +3,15 @@ import io
 import json
 import os
 import pathlib
+import pty
+import re
+import subprocess
 import sys
 import tarfile
 import time
 import unittest
 
-from setups import BASE, OURS, TOKEN, UID, Peer, Setup, block, closed_port
+from setups import BASE, OURS, TOKEN, UID, Peer, Setup, Silent, block, closed_port
 
 DOCTOR = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "claude-telemetry-doctor"
 AGENT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None
@@ -23,13 +26,16 @@ PLANTED = {
     "proxy's password": "planted-proxy-password-9", "token in a URL": "planted-url-token-10",
     "prompt in the status": "planted prompt text 11", "hook in the settings": "planted-hook-secret-12",
     "API key in the user's env": "sk-ant-planted-api-key-13",
+    "token in an error of the agent": "ct_planted-in-an-error-14", "password in an error's URL": "planted-error-password-15",
+    "secret of a variable of the agent": 'planted-"quoted"-env-secret-16',
 }
 
 
 def plant(s):
     p = list(PLANTED.values())
     s.write("etc/claude-telemetry/token", p[0] + "\n", mode=0o600)
-    s.configure(destination=f"  - name: span\n    endpoint: {s.destination.url}\n    headers: {{ X-Span-Token: \"{p[1]}\" }}\n    signals: [metrics]\n",
+    s.configure(destination=f"  - name: span\n    endpoint: {s.destination.url}\n    headers: {{ X-Span-Token: \"{p[1]}\" }}\n    signals: [metrics]\n"
+                f"  - name: far\n    endpoint: {s.destination.url}\n    headers: {{ X-Far: \"${{env:FAR_SECRET}}\" }}\n",
                 extra=f"server: {{ url: {s.destination.url}, enrollment_secret_file: /etc/claude-telemetry/enrollment-secret }}\n")
     s.write("var/lib/claude-telemetry/device.json", {"device_id": "d-1", "device_token": p[2], "server_url": s.destination.url}, mode=0o600)
     s.write("etc/claude-telemetry/enrollment-secret", p[3], mode=0o600)
@@ -37,13 +43,17 @@ def plant(s):
                    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{s.relay.url}/v1/traces?token={p[9]}"))
     s.user({"OTEL_EXPORTER_OTLP_LOGS_HEADERS": f"X-Key={p[5]}", "ANTHROPIC_API_KEY": p[12]},
            hooks={"Stop": [{"hooks": [{"type": "command", "command": f"curl -H 'Authorization: {p[11]}' x"}]}]})
+    s.env["FAR_SECRET"] = p[15]
     s.shell(f'export OTEL_EXPORTER_OTLP_METRICS_HEADERS="Authorization=Basic {p[6]}"')
     s.write("proc/stat", f"btime {int(time.time())}\n")
     s.write("proc/77/cmdline", "claude\0")
     s.write("proc/77/environ", f"OTEL_EXPORTER_OTLP_TRACES_HEADERS=api-key={p[7]}\0")
     if os.getuid() == 0:
         os.chown(s.path / "proc/77", UID, UID)
-    s.status(last={"prompt": p[10]})
+    s.status(last={"prompt": p[10]}, server={"last_error": f"no answer from https://user:{p[14]}@central.example/"},
+             destinations=[{"name": "central", "state": "auth_failed", "backlog_records": 3,
+                            "last_error": f"401 to Bearer {p[13]} at http://user:{p[14]}@central.example/"}],
+             spool={"bytes": 10, "oldest_age_seconds": 200000, "evicted_total": 0})
 
 
 class Program(unittest.TestCase):
@@ -86,6 +96,29 @@ class Program(unittest.TestCase):
         self.assertEqual(json.loads(files["report.json"])["version"], 1)
         json.loads(files["status.json"])
 
+    def test_passwords_in_a_configuration_that_is_refused_are_not_shown_either(self):
+        self.s.configure(destination="  - name: far\n    endpoint: http://user:planted-url-password@far.example\n"
+                                     "    proxy: http://corp:planted-proxy-password@proxy.example:3128\n")
+        run = self.s.run("--verbose", "--bundle", self.s.path / "bundle.tar.gz")
+        self.assertIn("without a user name or password", run.stdout)
+        self.assertNotIn("planted", run.stdout + run.stderr)
+        with tarfile.open(self.s.path / "bundle.tar.gz") as archive:
+            for member in archive.getmembers():
+                self.assertNotIn("planted", archive.extractfile(member).read().decode(), member.name)
+
+    def test_a_receiver_that_repeats_the_helpers_token_does_not_give_it_away(self):
+        (self.s.path / "etc/claude-telemetry/agent.yaml").unlink()
+        self.s.remove(OURS)
+        self.s.write("usr/bin/helper", """#!/bin/sh\necho '{"Authorization": "Bearer planted-helper-token"}'\n""", mode=0o755)
+        self.s.write(BASE, {"env": block(self.destination.url, OTEL_EXPORTER_OTLP_HEADERS=None), "otelHeadersHelper": "/usr/bin/helper"})
+        self.destination.token = None
+        words = b"planted-helper-token is over its limit"
+        self.destination.body = b"\x0a" + bytes([len(words) + 4]) + b"\x08\x01\x12" + bytes([len(words)]) + words
+        run = self.s.run("--verbose")
+        self.assertIn("is over its limit", run.stdout)
+        self.assertNotIn("planted-helper-token", run.stdout)
+        self.assertTrue(any(h.get("Authorization") == "Bearer planted-helper-token" for _, h, _ in self.destination.requests))
+
     def test_the_bundle_leaves_names_out_of_addresses_when_asked(self):
         _, files = self.unpack("--hide-emails")
         for name, text in files.items():
@@ -119,8 +152,39 @@ class Program(unittest.TestCase):
         self.assertEqual(self.s.run("--help").returncode, 0)
         self.assertRegex(self.s.run("--version").stdout, r"^claude-telemetry-doctor \d+\.\d+")
 
-    def test_no_colour_without_a_terminal(self):
-        self.assertNotIn("\033", self.s.run("--verbose").stdout)
+    def test_no_colour_and_no_progress_without_a_terminal(self):
+        run = self.s.run("--verbose")
+        self.assertNotIn("\033", run.stdout + run.stderr)
+        self.assertEqual(run.stderr, "")
+
+    def on_a_terminal(self, *options, **env):
+        """What a person sees: both streams on one pseudo-terminal."""
+        ours, theirs = pty.openpty()
+        program = subprocess.Popen([self.s.doctor, "--root", self.s.path, *options], stdin=theirs, stdout=theirs, stderr=theirs,
+                                   env={**self.s.env, "TERM": "xterm", **env}, cwd="/")
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # Linux: the other end is closed
+                piece = b""
+            if not piece:
+                break
+            seen += piece
+        os.close(ours)
+        self.assertIn(program.wait(60), (0, 1))
+        return seen.decode(errors="replace")
+
+    def test_a_terminal_sees_progress_and_colour_unless_it_asks_for_none(self):
+        self.s.remove(OURS)
+        seen = self.on_a_terminal()
+        self.assertRegex(seen, r"\r\d+ of \d+ checks")
+        self.assertIn("\033[31mfail\033[0m", seen)
+        plain = self.on_a_terminal(NO_COLOR="1")
+        self.assertNotIn("\033[3", plain)
+        self.assertIn("fail  settings.managed.missing", plain)
+        self.assertIsNone(re.search(r"of \d+ checks", self.on_a_terminal("--json")))
 
     def test_the_settings_tell_where_each_value_comes_from(self):
         self.s.user({"OTEL_LOGS_EXPORTER": "none"})
@@ -212,6 +276,23 @@ class Program(unittest.TestCase):
         report = self.s.report()
         self.assertLess(time.monotonic() - start, 25)
         self.assertEqual(report["exit_code"], 1)
+
+    def test_a_whole_run_takes_seconds_even_when_everything_hangs(self):
+        silent = Silent()
+        self.addCleanup(silent.close)
+        url = f"http://127.0.0.1:{silent.port}"
+        self.s.configure(extra=f"server: {{ url: {url} }}\n", destination=f"  - name: far\n    endpoint: {url.replace('http', 'https')}\n")
+        text = (self.s.path / "etc/claude-telemetry/agent.yaml").read_text()
+        self.s.write("etc/claude-telemetry/agent.yaml", text.replace(self.destination.url, url))
+        self.s.write("usr/bin/helper", "#!/bin/sh\nsleep 60\n", mode=0o755)
+        self.s.user({"OTEL_LOG_USER_PROMPTS": "0"}, otelHeadersHelper="/usr/bin/helper")
+        os.mkfifo(self.s.path / "home/alice/.bashrc")
+        os.mkfifo(self.s.path / "etc/claude-code/managed-settings.json")
+        start = time.monotonic()
+        report = self.s.report()
+        self.assertLess(time.monotonic() - start, 20)
+        for check in ("server.reachable", "destination.central.accepts", "destination.far.tls"):
+            self.assertEqual(report["by_id"][check]["status"], "fail", check)
 
     def test_an_empty_machine_is_told_what_is_missing(self):
         for path in ("etc/claude-telemetry", "etc/claude-code", "home", "usr"):

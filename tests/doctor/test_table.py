@@ -111,6 +111,13 @@ def everybody_may_write_the_policy(s):
     (s.path / OURS).chmod(0o666)
 
 
+@broken("settings.managed.writable", "chown root", says="belongs to alice")
+def a_person_owns_the_policy(s):
+    if os.getuid() != 0:
+        raise unittest.SkipTest("only root can give a file away")
+    os.chown(s.path / OURS, UID, UID)
+
+
 @broken("settings.dropin.ignored", "apply")
 def an_old_version_does_not_read_dropins(s):
     s.install("2.0.30")
@@ -596,6 +603,19 @@ def the_mdm_left_its_variable_in(s):
 @broken("enrollment.device", "enroll", by_hand=True)
 def the_device_was_never_enrolled(s):
     s.configure(extra=f"server: {{ url: {s.destination.url} }}\n")
+
+
+@broken("enrollment.token_age", "enroll", by_hand=True, warns=True, says="400 days old")
+def the_devices_token_is_old(s):
+    s.configure(extra=f"server: {{ url: {s.destination.url} }}\n")
+    s.enroll(s.destination)
+    then = time.time() - 400.5 * 86400
+    os.utime(s.path / "var/lib/claude-telemetry/device.json", (then, then))
+
+
+@broken("config.secrets", "chmod o-rwx")
+def everybody_can_read_the_token(s):
+    (s.path / "etc/claude-telemetry/token").chmod(0o604)
 
 
 @broken("server.reachable", "", by_hand=True)

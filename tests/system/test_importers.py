@@ -2,7 +2,9 @@
 import datetime
 import decimal
 import json
+import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -106,7 +108,7 @@ class ImportTest(unittest.TestCase):
 
     def asked(self, first=0):
         """(path, day or start, page) of the requests from number `first` on."""
-        return [(path.rsplit("/", 1)[1], (query.get("starting_at") or query.get("date"))[0][:10], query.get("page", [""])[0])
+        return [(path.rsplit("/", 1)[1], (query.get("starting_at") or query.get("date"))[0][:10], query.get("page", [""])[0].split("+")[0])
                 for path, query, _ in self.api.requests[first:]]
 
 
@@ -149,6 +151,72 @@ class Histories(ImportTest):
                 self.assertEqual(self.expected(person, of), {k: row[k] for k in self.expected(person, of)})
                 self.assertEqual("admin_api", row["source"])
                 self.assertTrue(row["provisional"])
+
+
+class Shapes(ImportTest):
+    """What the schema allows and most rows do not do."""
+
+    def test_a_day_told_in_two_rows_is_their_sum(self):
+        self.configure(extra="  daily: false\n")
+        person = self.api.people[0]
+        self.api.two_terminals = {person}
+        self.run_import("--from", day(2))
+        self.serve()
+        row = self.daily(day(2), day(2))[day(2), person]
+        self.check_figures(row, person, day(2), "admin_api")
+        done = self.api.activity(person, day(2))
+        self.assertEqual((done["sessions"], done["commits"], done["accepted"], done["rejected"], done["added"]),
+                         tuple(row[k] for k in ("sessions", "commits", "editsAccepted", "editsRejected", "linesAdded")))
+
+    def test_a_count_that_is_not_told_is_none(self):
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY, extra="  daily: false\n")
+        person = self.api.people[0]
+        self.api.uncounted = {person}
+        self.run_import("--from", day(2))
+        self.serve()
+        row = self.daily(day(2), day(2))[day(2), person]
+        self.assertEqual((0, self.api.activity(person, day(2))["commits"]), (row["sessions"], row["commits"]))
+        self.assertIsNone(self.status()["enterprise_users"]["drift"])
+
+    def test_what_is_new_in_the_schema_is_passed_over(self):
+        def grow(row):
+            row["actor"]["badge"] = {"colour": ["red"]}
+            row.update(customer_type="barter", terminal_type=None, novelty=[{"model_breakdown": [{"tokens": {"input": 5}}]}])
+            row["tool_actions"]["robot_tool"] = {"accepted": 0, "rejected": 0, "ignored": 7}
+            row["model_breakdown"].append({"model": "claude-next", "tokens": {"input": 0, "output": 0, "thoughts": 4},
+                                           "estimated_cost": {"currency": "USD", "amount": 0}})
+        self.api.change = grow
+        self.configure(extra="  daily: false\n")
+        self.run_import("--from", day(2))
+        self.assertEqual(("green", None), tuple(self.status()["admin_api"][k] for k in ("state", "drift")))
+        self.serve()
+        for person in self.api.people:
+            self.check_figures(self.daily(day(2), day(2))[day(2), person], person, day(2), "admin_api")
+
+    def test_a_figure_of_another_type_is_told_as_drift(self):
+        self.api.change = lambda row: row["core_metrics"].update(num_sessions="many")
+        self.configure()
+        self.run_import("--from", day(2))
+        self.assertIn("core_metrics.num_sessions", self.status()["admin_api"]["drift"])
+
+    def test_a_figure_that_is_gone_changes_nothing_that_is_stored(self):
+        self.configure(extra="  daily: false\n")
+        self.run_import("--from", day(3))
+
+        def rename(row):
+            for model in row["model_breakdown"]:
+                model["tokens"]["input_tokens"] = model["tokens"].pop("input")
+        self.api.change = rename
+        asked = len(self.api.requests)
+        _, told = self.run_import("--from", day(3), code=1)
+        self.assertIn("no longer tells 'model_breakdown[].tokens.input'", told)
+        self.assertIn("update claude-telemetry-server", told)
+        self.assertEqual(asked + 1, len(self.api.requests))  # asking again would change nothing
+        status = self.status(code=1)["admin_api"]
+        self.assertEqual(("red", 27), (status["state"], status["rows"]))
+        self.serve()
+        person = self.api.people[0]
+        self.check_figures(self.daily(day(3), day(3))[day(3), person], person, day(3), "admin_api")
 
 
 class Precedence(ImportTest):
@@ -415,6 +483,31 @@ class Interruptions(ImportTest):
         time_left = len(self.api.requests)
         self.check_resumed(time_left)
 
+    def test_kills_at_random_pages_lose_and_double_nothing(self):
+        seed = int(os.environ.get("SEED", time.time_ns() % 10**6))
+        print(f"SEED={seed}")
+        rng = random.Random(seed)
+        self.api.people = [f"dev{number:04d}@example.com" for number in range(7)]
+        self.api.page_limit = 3
+        self.configure(admin=None, enterprise=ENTERPRISE_KEY)
+        words = self.command("import", "run", "--from", day(12), "--to", day(2))
+        for _ in range(6):
+            kill_at = len(self.api.requests) + rng.randrange(1, 12)
+            program = programs.Program(words, self.folder / "import.log").start()
+            programs.wait_until(lambda: len(self.api.requests) >= kill_at or program.process.poll() is not None, limit_s=60,
+                                what="the request to be killed at")
+            time.sleep(rng.random() / 50)  # anywhere between the question and the next one
+            program.kill()
+        self.run_import("--from", day(12), "--to", day(2))
+        status, people = self.status(), len(self.api.people)
+        self.assertEqual((people * 11, people * 22, people * 22),
+                         tuple(status[report]["rows"] for report in ("enterprise_users", "enterprise_usage", "enterprise_cost")))
+        self.serve()
+        rows = self.daily(day(12), day(2))
+        for of in (day(12), day(7), day(2)):
+            for person in self.api.people:
+                self.check_figures(rows[of, person], person, of, "enterprise_api")
+
     def test_sigterm_stops_cleanly_and_the_next_run_goes_on(self):
         program = self.start_slowly()
         self.assertEqual(1, program.stop(signal.SIGTERM))
@@ -461,6 +554,22 @@ class Faults(ImportTest):
 
     def test_a_slow_body_ends_at_the_timeout_and_is_repeated(self):
         self.check_overcome("waiting", ("slow", dict(seconds=3)))
+
+    def test_a_body_that_trickles_in_past_the_timeout_is_repeated(self):
+        self.check_overcome("waiting", ("trickle", dict(seconds=3)))
+
+    def test_a_server_that_stays_broken_ends_the_run_and_says_what_to_do(self):
+        self.configure()
+        self.run_import("--from", day(3))
+        self.api.fault("html", times=8, status=503)
+        _, told = self.run_import("--from", day(3), code=1)
+        self.assertIn("503", told)
+        self.assertIn("fix:", told)
+        status = self.status()["admin_claude_code"]
+        self.assertEqual((27, day(1)), (status["rows"], status["newestDay"]))
+        self.assertIn("503", status["error"])
+        self.run_import("--from", day(3))
+        self.assertIsNone(self.status()["admin_claude_code"]["error"])
 
     def test_410_begins_the_chain_again(self):
         self.api.page_limit = 1

@@ -88,7 +88,7 @@ START_TEST(a_silent_failure_leads_to_the_device)
     expect_shown("<a href=\"/fleet/d-1\">ada-laptop" EVIL_ESCAPED "</a>");
     expect_shown("data-state=\"red\"");
     expect_shown("why " EVIL_ESCAPED);
-    expect_shown("has a doctor report");
+    expect_shown("<a href=\"/fleet/d-1#doctor\">doctor report</a>");
     expect_shown("mend what the device");
     expect_hidden("<b>");
 }
