@@ -8,6 +8,7 @@
 #include "core/json/edit.h"
 #include "core/json/reader.h"
 #include "core/plist/plist.h"
+#include "core/registry/registry.h"
 #include "doctor/format.h"
 
 enum { MAX_DOCUMENT_BYTES = 16 * 1024 * 1024, MAX_ENTRIES = 4096, MAX_VALUE_BYTES = 64 * 1024 };
@@ -178,4 +179,27 @@ void view_read_settings(struct settings_view *view, enum view_layer layer, const
     }
     buffer_clear(&text);
     buffer_clear(&json);
+}
+
+/* The whole document in one value, a text: there are no lines to tell. */
+void view_read_policy(struct settings_view *view, enum view_layer layer, const char *hive,
+                      const char *root, const struct fs *fs)
+{
+    struct error ignored;
+    char *path = xasprintf("%s\\SOFTWARE\\Policies\\ClaudeCode", hive);
+    struct registry_key *key = registry_read(root, path, fs, &ignored);
+    const char *settings = registry_text_of(key, "Settings");
+    if (settings) {
+        char *place = xasprintf("%s!Settings", path);
+        struct view_document *document = view_add_document(view, layer, place);
+        size_t before = view->entry_count;
+        document->is_there = true;
+        read_object(view, document, bytes_of(settings));
+        document->helper_line = 0;
+        for (size_t i = before; i < view->entry_count; i++)
+            view->entries[i].line = 0;
+        free(place);
+    }
+    registry_destroy(key);
+    free(path);
 }

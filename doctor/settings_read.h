@@ -15,6 +15,10 @@ void view_add_entry(struct settings_view *view, struct view_document *document, 
 void view_read_settings(struct settings_view *view, enum view_layer layer, const char *path,
                         uint32_t uid, uint32_t gid, const struct fs *fs);
 
+/* Reads the policy that Windows keeps in a hive ("HKEY_LOCAL_MACHINE"), where there is one. */
+void view_read_policy(struct settings_view *view, enum view_layer layer, const char *hive,
+                      const char *root, const struct fs *fs);
+
 /* Shell start-up files, /etc/environment and their like; weakest first. */
 void view_read_profiles(struct settings_view *view, const char *root, const char *home,
                         const struct fs *fs);

@@ -126,8 +126,17 @@ static void read_profiles(const struct reader *r)
         read_at(r, VIEW_MDM, own);
     if (r->view->entry_count == before) /* the person's own list replaces the machine's */
         read_at(r, VIEW_MDM, all);
+    view_read_policy(r->view, VIEW_MDM, "HKEY_LOCAL_MACHINE", r->options->root, r->fs);
     free(own);
     free(all);
+}
+
+static void read_user_policy(const struct reader *r)
+{
+    const char *sid = r->options->sid;
+    char *hive = sid ? xasprintf("HKEY_USERS\\%s", sid) : xstrdup("HKEY_CURRENT_USER");
+    view_read_policy(r->view, VIEW_POLICY, hive, r->options->root, r->fs);
+    free(hive);
 }
 
 /* Where a shell moves Claude Code's own folder to; the caller frees. */
@@ -316,6 +325,7 @@ struct settings_view *settings_view_create(const struct view_options *options, c
             view_read_environment(view, options->running[i].where, options->running[i].text);
     if (options->home)
         read_person(&r);
+    read_user_policy(&r);
     read_managed_files(&r);
     read_profiles(&r);
     if (options->home) {
@@ -323,7 +333,8 @@ struct settings_view *settings_view_create(const struct view_options *options, c
         read_at(&r, VIEW_REMOTE, remote);
         free(remote);
     }
-    settings_read_sources(options->root, options->user, NULL, options->home, fs, view->facts);
+    settings_read_sources(options->root, options->user, options->sid, options->home, fs,
+                          view->facts);
     settings_decide_source(view->facts, view->version, &view->verdict);
     decide(view);
     return view;

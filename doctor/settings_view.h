@@ -89,6 +89,7 @@ struct view_environment {
 struct view_options {
     const char *root;
     const char *user, *home; /* NULL when there is none */
+    const char *sid;         /* of Windows; NULL elsewhere */
     uint32_t uid, gid;
     bool has_version;
     struct claude_version version;

@@ -135,6 +135,25 @@ def a_profile_sets_one_variable_of_its_own(s):
             PLIST % "<key>env</key><dict><key>OTEL_EXPORTER_OTLP_ENDPOINT</key><string>http://x.example:4318</string></dict>")
 
 
+def registry(s, hive, document):
+    """A policy of Windows, in the file that stands for the registry below another root."""
+    text = json.dumps(document).replace("\\", "\\\\").replace('"', '\\"')
+    s.write("registry.reg", f'Windows Registry Editor Version 5.00\r\n\r\n[{hive}\\SOFTWARE\\Policies\\ClaudeCode]\r\n"Settings"="{text}"\r\n')
+
+
+@broken("settings.precedence", "HKEY_LOCAL_MACHINE", by_hand=True)
+def a_machine_policy_of_windows_sets_telemetry_elsewhere(s):
+    registry(s, "HKEY_LOCAL_MACHINE", {"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x.example:4318"}})
+
+
+@broken("env.telemetry", "HKEY_LOCAL_MACHINE", by_hand=True)
+def a_machine_policy_of_windows_lacks_the_switch(s):
+    (s.path / "etc/claude-telemetry/agent.yaml").unlink()
+    s.remove(OURS)
+    registry(s, "HKEY_LOCAL_MACHINE", {"env": block(s.destination.url, CLAUDE_CODE_ENABLE_TELEMETRY="no",
+                                                    OTEL_EXPORTER_OTLP_HEADERS=f"Authorization=Bearer {TOKEN}")})
+
+
 @broken("settings.precedence", "remote-settings.json", by_hand=True)
 def the_console_sets_telemetry_elsewhere(s):
     s.write("home/alice/.claude/remote-settings.json", {"env": {"OTEL_LOGS_EXPORTER": "otlp"}})
@@ -1084,6 +1103,30 @@ def a_relay_that_wants_a_local_token(s):
     s.relay.local_token = "right"
     s.configure(relay="  local_token_required: true\n")
     s.dropin(block(s.relay.url, OTEL_EXPORTER_OTLP_HEADERS="X-Relay-Token=right"))
+
+
+@whole
+def a_policy_of_windows(s):
+    (s.path / "etc/claude-telemetry/agent.yaml").unlink()
+    s.remove(OURS)
+    registry(s, "HKEY_LOCAL_MACHINE", {"env": block(s.destination.url, OTEL_EXPORTER_OTLP_HEADERS=f"Authorization=Bearer {TOKEN}")})
+
+
+@whole
+def a_user_policy_of_windows(s):
+    (s.path / "etc/claude-telemetry/agent.yaml").unlink()
+    s.remove(OURS)
+    registry(s, "HKEY_CURRENT_USER", {"env": block(s.destination.url, OTEL_EXPORTER_OTLP_HEADERS=f"Authorization=Bearer {TOKEN}")})
+
+
+@whole
+def managed_files_of_a_mac(s):
+    """Where this build does not look, and a profile where it does."""
+    (s.path / "etc/claude-telemetry/agent.yaml").unlink()
+    s.remove(OURS)
+    pairs = "".join(f"<key>{name}</key><string>{value}</string>"
+                    for name, value in block(s.destination.url, OTEL_EXPORTER_OTLP_HEADERS=f"Authorization=Bearer {TOKEN}").items())
+    s.write("Library/Managed Preferences/com.anthropic.claudecode.plist", PLIST % f"<key>env</key><dict>{pairs}</dict>")
 
 
 @whole
