@@ -208,6 +208,7 @@ static enum step take_page(struct import *im, const struct api_chunk *chunk,
     } else if (strcmp(page.next_page, (const char *)buffer_text(cursor)) == 0 &&
                page.next_page[0]) {
         error_set(err, FAIL_INVALID, "the API gave the same cursor again");
+        error_remedy(err, "run it again later; if it stays so, update claude-telemetry-server");
         step = STEP_FAILED;
     } else if (!im->usage->chunk_stage(im->store, chunk, rows.items, rows.count, page.next_page,
                                        err)) {
@@ -263,6 +264,8 @@ static enum step classify(struct import *im, const struct api_chunk *chunk, bool
         if (says_not_yet(chunk, message))
             return STEP_NOT_YET;
         error_set(err, FAIL_INVALID, "the API refuses the question (400): %s", words);
+        error_remedy(err, "give --from a day that the API still has, or update "
+                          "claude-telemetry-server if its words name a parameter");
         return had_cursor ? STEP_RESTART : STEP_FAILED; /* a cursor that fits another question */
     case 404:
         error_set(err, FAIL_NOT_FOUND, "the API does not know the report (404): %s", words);
@@ -305,8 +308,12 @@ static enum step fetch_page(struct import *im, const struct api_chunk *chunk, st
             step = classify(im, chunk, had_cursor, &result, err);
         if (step != STEP_RETRY)
             return step;
-        if (attempt >= tries)
+        if (attempt >= tries) {
+            error_remedy(err, "run it again later: it goes on at this page, and `serve` does so by "
+                              "itself; if it stays so, check integrations.base_url, ca_file and "
+                              "the proxy");
             return STEP_FAILED;
+        }
 
         bool told =
             result.stage == HTTP_STAGE_DONE &&
