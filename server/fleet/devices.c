@@ -3,6 +3,7 @@
 #include "platform/platform.h"
 #include "server/auth/identity.h"
 #include "server/fleet/device.h"
+#include "server/query/policies.h"
 #include "server/store/audit.h"
 #include <stdio.h>
 
@@ -178,6 +179,32 @@ static bool put_report(struct fleet *f, const struct fleet_device *device, struc
     return found || err->kind == FAIL_NOT_FOUND;
 }
 
+static void put_policy(void *context, const struct policy_sighting *s)
+{
+    struct json_writer *w = context;
+    json_object_open(w);
+    json_put_key(w, "at");
+    json_put_time(w, s->time_ns);
+    put_text(w, "person", s->person);
+    put_text(w, "version", s->version);
+    put_text(w, "sources", s->sources);
+    put_text(w, "sourceBehavior", s->behavior);
+    put_text(w, "trigger", s->trigger);
+    json_object_close(w);
+}
+
+/* Rows that take too long to find are no reason not to show the device. */
+static void put_policies(struct fleet *f, const struct fleet_device *device, struct json_writer *w)
+{
+    struct error err = {0};
+    json_put_key(w, "managedSettings");
+    json_array_open(w);
+    if (!policies_read(f->options.messages, device->device_id, clock_wall_ns(f->options.clock),
+                       put_policy, w, &err))
+        log_failure(f->options.log, LOG_WARN_LEVEL, "fleet", "managed settings of a device", &err);
+    json_array_close(w);
+}
+
 void fleet_get_device(void *context, struct route_call *call)
 {
     struct fleet *f = context;
@@ -200,6 +227,7 @@ void fleet_get_device(void *context, struct route_call *call)
             json_put_raw(&w, buffer_bytes(&one.heartbeat));
         else
             json_put_null(&w);
+        put_policies(f, &one.device, &w);
         good = put_report(f, &one.device, &w, &err);
         json_put_key(&w, "changes");
         json_array_open(&w);

@@ -374,6 +374,7 @@ void ingest_on_request(void *context, struct http_exchange *exchange,
         .system_id = token.system_id,
         .received_ns = d->received_ns,
         .owner = bytes_of(token.person),
+        .device_id = bytes_of(token.device),
         .max_body_bytes = control_plan_body_bytes(token.plan),
         .prices = in->prices,
     };

@@ -248,11 +248,19 @@ static uint64_t sane_time(uint64_t time_ns, const struct message_context *contex
     return time_ns == 0 || time_ns > INT64_MAX ? context->received_ns : time_ns;
 }
 
+/* Evidence of one machine, and not only of a person: which policy its Claude Code obeys. */
+static bool tells_of_the_machine(struct bytes name)
+{
+    static const char event[] = "managed_settings_resolved";
+    size_t len = sizeof event - 1;
+    return name.len >= len && memcmp(name.data + name.len - len, event, len) == 0;
+}
+
 bool message_from_log(const struct otlp_log *log, const struct message_context *context,
                       struct arena *arena, struct message *out)
 {
     struct draft d;
-    struct otlp_attribute ours[6];
+    struct otlp_attribute ours[7];
     size_t count = 0;
     struct bytes name = classify_log_name(log);
     *out = (struct message){.sources = MESSAGE_FROM_EVENT};
@@ -260,6 +268,8 @@ bool message_from_log(const struct otlp_log *log, const struct message_context *
     add_ours(ours, &count, "otel.scope.name", log->scope.name);
     add_ours(ours, &count, "otel.scope.version", log->scope.version);
     add_ours(ours, &count, "severity_text", log->severity_text);
+    if (tells_of_the_machine(name))
+        add_ours(ours, &count, "device.id", context->device_id);
     if (log->severity_number)
         ours[count++] = (struct otlp_attribute){.key = bytes_of("severity_number"),
                                                 .value = {.kind = OTLP_VALUE_INT,

@@ -40,8 +40,9 @@ struct prices;
 struct message_context {
     int64_t system_id; /* part of every key: two systems never share a row */
     uint64_t received_ns;
-    struct bytes owner;    /* e-mail of the token's or device's enrolled person; may be empty */
-    size_t max_body_bytes; /* by plan */
+    struct bytes device_id; /* of the device whose token it is; may be empty */
+    struct bytes owner;     /* e-mail of the token's or device's enrolled person; may be empty */
+    size_t max_body_bytes;  /* by plan */
     const struct prices *prices; /* server/message/prices.h, borrowed; NULL: nothing is computed */
 };
 

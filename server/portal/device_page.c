@@ -7,6 +7,7 @@
 #include "platform/platform.h"
 #include "server/portal/device_facts.h"
 #include "server/portal/pages.h"
+#include "server/query/policies.h"
 #include "server/store/fleet.h"
 
 enum { MAX_FLIPS = 50, MAX_LEAVES = 400, PATH_BYTES = 256 };
@@ -282,6 +283,38 @@ static bool put_doctor(const struct portal *p, struct page *page, struct route_c
 
 /* ---- Handlers ---- */
 
+/* ---- Whose managed settings count, as Claude Code itself said ---- */
+
+static void put_policy(void *context, const struct policy_sighting *s)
+{
+    struct page *page = context;
+    html_raw(page, "<tr><th scope=\"row\">");
+    html_time(page, s->time_ns);
+    const char *const cells[] = {s->person, s->version, s->sources, s->trigger};
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        html_raw(page, i ? "</td><td class=\"text\">" : "</th><td class=\"text\">");
+        html_format(page, "%s", cells[i]);
+    }
+    html_raw(page, "</td></tr>");
+}
+
+static void put_policies(const struct portal *p, struct page *page, const struct device *d)
+{
+    struct error err = {0};
+    html_raw(page, "<section><h2>Managed settings</h2><p>Which sources Claude Code obeyed on this "
+                   "machine, as it said itself; what the agent worked out is below, under "
+                   "<code>settings.sources</code>.</p><div class=\"wide\" tabindex=\"0\" "
+                   "role=\"region\" aria-label=\"Managed settings\"><table><thead><tr>"
+                   "<th scope=\"col\">When (UTC)</th><th scope=\"col\" class=\"text\">Person</th>"
+                   "<th scope=\"col\" class=\"text\">Claude Code</th><th scope=\"col\" "
+                   "class=\"text\">Sources</th><th scope=\"col\" class=\"text\">On</th></tr>"
+                   "</thead><tbody>");
+    if (!policies_read(p->messages, d->row.device_id, clock_wall_ns(p->clock), put_policy, page,
+                       &err))
+        log_failure(p->log, LOG_WARN_LEVEL, "portal", "managed settings of a device", &err);
+    html_raw(page, "</tbody></table></div></section>");
+}
+
 static void answer_not_found(const struct portal *p, struct route_call *call,
                              const struct error *err)
 {
@@ -310,6 +343,7 @@ void portal_show_device(void *context, struct route_call *call)
     bool done = put_doctor(p, &page, call, &device, &err) && put_flips(p, &page, &device, &err);
     if (!done)
         portal_put_failure(p, &page, "cannot show a device", &err);
+    put_policies(p, &page, &device);
     put_heartbeat(&page, &device);
     buffer_clear(&device.heartbeat);
     page_answer(&page, call->exchange, done ? 200 : 503);

@@ -174,7 +174,7 @@ static bool control_system_find(struct control_store *store, const char *name,
     "SELECT t.id,t.system,s.name,t.sha256,t.prefix,t.person,t.retention_days,t.plan," \
     "t.device,t.records_per_s,t.created_ns,t.last_used_ns,t.revoked_ns,t.limited_ns," \
     "t.logs_ns,t.metrics_ns,t.traces_ns,t.tokens_ns,t.cost_ns,"                       \
-    "t.malformed_ns"                                                                  \
+    "t.malformed_ns,(SELECT d.device_id FROM device d WHERE d.id=t.device)"           \
     " FROM token t JOIN system s ON s.id=t.system "
 
 static void read_token(sqlite3_stmt *q, struct control_token *out)
@@ -197,6 +197,7 @@ static void read_token(sqlite3_stmt *q, struct control_token *out)
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
         out->activity.signal_ns[i] = (uint64_t)sqlite3_column_int64(q, 14 + i);
     control_text(q, 2, out->system, sizeof out->system);
+    control_text(q, 20, out->device, sizeof out->device);
     struct bytes hash = sqlite_text_at(q, 3);
     if (hash.len == sizeof out->sha256)
         memcpy(out->sha256, hash.data, hash.len);
