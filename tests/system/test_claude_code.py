@@ -1,12 +1,17 @@
-"""The real Claude Code, headless, through relay and server: rows, tokens and cost."""
+"""The real Claude Code, headless, through relay and server: rows, tokens and cost.
+
+CT_OUTAGE_S is the length of the server's outage (make soak: minutes)."""
 import os
 import pathlib
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from tests.system.support import fake_messages, npm, programs  # noqa: E402
+
+OUTAGE_S = float(os.environ.get("CT_OUTAGE_S", "5"))
 
 
 def run_prompt(claude, home, api, telemetry):
@@ -120,15 +125,19 @@ class RealClaudeCode(unittest.TestCase):
 
     def test_an_outage_of_the_server_loses_and_doubles_nothing(self):
         self.server.program.kill()
-        self.prompt()
-        self.prompt()
+        over, prompts = time.monotonic() + OUTAGE_S, 0
+        while prompts < 2 or time.monotonic() < over:
+            self.prompt()
+            prompts += 1
+        self.assertGreater(self.agent.backlog(), 0)
         self.server.start()
-        rows = self.generations(4)
-        self.assertEqual(len({row["metadata"]["request_id"] for row in rows}), 4)
+        rows = self.generations(2 * prompts)
+        self.assertEqual(len({row["metadata"]["request_id"] for row in rows}), 2 * prompts)
+        print(f"{prompts} prompts without a server for {OUTAGE_S:.0f} s")
         self.agent.program.kill()
         self.agent.start()
         self.prompt()
-        self.generations(6)
+        self.generations(2 * prompts + 2)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,22 @@
-"""The real OpenTelemetry JS exporters as clients of the relay and of the server."""
+"""The real OpenTelemetry JS exporters as clients of the relay and of the server.
+
+CT_OUTAGE_S is the length of the server's outage (make soak: minutes)."""
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from tests.system.support import npm, programs  # noqa: E402
 
 COUNT = 20
-PACKAGES = (["@opentelemetry/api@1", "@opentelemetry/resources@2", "@opentelemetry/sdk-logs@0.223.1",
-             "@opentelemetry/sdk-metrics@2", "@opentelemetry/sdk-trace-base@2"]
-            + [f"@opentelemetry/exporter-{signal}-otlp-{kind}@0.223.1"
+OUTAGE_S = float(os.environ.get("CT_OUTAGE_S", "5"))
+PACKAGES = (["@opentelemetry/api@1", "@opentelemetry/resources@2.12.1", "@opentelemetry/sdk-logs@0.223.0",
+             "@opentelemetry/sdk-metrics@2.12.1", "@opentelemetry/sdk-trace-base@2.12.1"]
+            + [f"@opentelemetry/exporter-{signal}-otlp-{kind}@0.223.0"
                for signal in ("logs", "metrics", "trace") for kind in ("proto", "http", "grpc")])
 
 
@@ -78,6 +82,18 @@ class OtelJs(unittest.TestCase):
     def test_grpc_gzip_through_the_relay(self):
         self.export("grpc", f"http://127.0.0.1:{self.grpc_port}", "relay-grpc-gzip", gzip=True)
         self.expect_rows("relay-grpc-gzip")
+
+    def test_an_outage_of_the_server_is_not_seen_by_the_exporter(self):
+        self.server.program.kill()
+        over, marks = time.monotonic() + OUTAGE_S, []
+        while len(marks) < 2 or time.monotonic() < over:
+            marks.append(f"outage-{len(marks)}")
+            self.export(("proto", "http", "grpc")[len(marks) % 3],
+                        f"http://127.0.0.1:{self.grpc_port}" if len(marks) % 3 == 2 else self.agent.url, marks[-1])
+        self.server.start()
+        for mark in marks:
+            self.expect_rows(mark)
+        print(f"{len(marks)} exports without a server for {OUTAGE_S:.0f} s")
 
     def test_straight_to_the_server_with_each_credential(self):
         self.export("proto", self.server.url, "direct-bearer", headers=f"Authorization=Bearer {self.server.token}")

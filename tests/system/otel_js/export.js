@@ -28,7 +28,7 @@ const watched = (exporter) => {
 
 async function main() {
   const logs = new LoggerProvider({
-    resource, processors: [new BatchLogRecordProcessor(watched(new OTLPLogExporter(at('logs'))))] });
+    resource, processors: [new BatchLogRecordProcessor({ exporter: watched(new OTLPLogExporter(at('logs'))) })] });
   const logger = logs.getLogger('test.logs', '1');
   for (let i = 0; i < count; i++)
     logger.emit({ body: `line ${i} of ${mark}`, attributes: { 'test.mark': mark, 'test.number': i, 'test.half': i / 2 } });

@@ -29,8 +29,8 @@ def install(folder, *packages, timeout_s=300):
     except subprocess.TimeoutExpired:
         raise Unavailable(f"npm install did not finish in {timeout_s} s")
     if run.returncode != 0:
-        last = (run.stderr.strip().splitlines() or ["no message"])[-1]
-        raise Unavailable(f"npm install failed: {last}")
+        why = [line for line in run.stderr.splitlines() if "complete log" not in line] or ["no message"]
+        raise Unavailable(f"npm install failed: {'; '.join(why[:2])}")
     done.write_text(wanted)
     return modules
 
