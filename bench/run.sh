@@ -25,6 +25,11 @@ for name in otlp_decode spool store; do
 done
 echo "== http"
 bash bench/http.sh || status=1
+echo "== relay"
+for name in relay_floor relay_load relay_sink; do
+  compile "$name" || status=1
+done
+python3 -W ignore bench/relay.py || status=1
 echo "== overview page"
 python3 bench/overview.py --people 40 --days 30 || status=1
 exit $status
