@@ -20,24 +20,6 @@ struct listing {
     bool json;
 };
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_string(w, text);
-}
-
-static void put_uint(struct json_writer *w, const char *key, uint64_t value)
-{
-    json_put_key(w, key);
-    json_put_uint(w, value);
-}
-
-static void put_time(struct json_writer *w, const char *key, uint64_t ns)
-{
-    json_put_key(w, key);
-    json_put_time(w, ns);
-}
-
 /* A time as JSON gives it, without the quotes. */
 static const char *time_text(uint64_t ns, char out[48])
 {
@@ -74,24 +56,24 @@ static void on_segment(void *context, const struct spool_segment_info *s)
     }
     struct json_writer *w = &l->segment;
     json_object_open(w);
-    put_text(w, "name", s->name);
-    put_uint(w, "first_sequence", s->first_sequence);
-    put_uint(w, "last_sequence", s->last_sequence);
-    put_uint(w, "size_bytes", s->size_bytes);
-    put_uint(w, "used_bytes", s->used_bytes);
+    json_member_string(w, "name", s->name);
+    json_member_uint(w, "first_sequence", s->first_sequence);
+    json_member_uint(w, "last_sequence", s->last_sequence);
+    json_member_uint(w, "size_bytes", s->size_bytes);
+    json_member_uint(w, "used_bytes", s->used_bytes);
     json_put_key(w, "records");
     json_object_open(w);
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
-        put_uint(w, otlp_signal_name((enum otlp_signal)i), s->records[i]);
+        json_member_uint(w, otlp_signal_name((enum otlp_signal)i), s->records[i]);
     json_object_close(w);
     json_put_key(w, "items");
     json_object_open(w);
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
-        put_uint(w, otlp_signal_name((enum otlp_signal)i), s->items[i]);
+        json_member_uint(w, otlp_signal_name((enum otlp_signal)i), s->items[i]);
     json_object_close(w);
-    put_time(w, "oldest_at", s->oldest_ns);
-    put_time(w, "newest_at", s->newest_ns);
-    put_uint(w, "damaged_records", s->damaged_records);
+    json_member_time(w, "oldest_at", s->oldest_ns);
+    json_member_time(w, "newest_at", s->newest_ns);
+    json_member_uint(w, "damaged_records", s->damaged_records);
     json_put_key(w, "header_ok");
     json_put_bool(w, s->header_ok);
     json_object_close(w);
@@ -112,18 +94,18 @@ static void on_quarantine(void *context, const struct spool_quarantine_info *q)
     }
     struct json_writer *w = &l->entry;
     json_object_open(w);
-    put_text(w, "name", q->name);
+    json_member_string(w, "name", q->name);
     json_put_key(w, "readable");
     json_put_bool(w, q->readable);
     if (q->readable) {
-        put_uint(w, "from_sequence", q->from_sequence);
-        put_uint(w, "to_sequence", q->to_sequence);
-        put_time(w, "received_at", q->received_ns);
-        put_text(w, "signal", otlp_signal_name(q->signal));
-        put_uint(w, "items", q->item_count);
-        put_uint(w, "payload_bytes", q->payload_bytes);
-        put_text(w, "destination", q->destination);
-        put_text(w, "reason", q->reason);
+        json_member_uint(w, "from_sequence", q->from_sequence);
+        json_member_uint(w, "to_sequence", q->to_sequence);
+        json_member_time(w, "received_at", q->received_ns);
+        json_member_string(w, "signal", otlp_signal_name(q->signal));
+        json_member_uint(w, "items", q->item_count);
+        json_member_uint(w, "payload_bytes", q->payload_bytes);
+        json_member_string(w, "destination", q->destination);
+        json_member_string(w, "reason", q->reason);
     }
     json_object_close(w);
 }
@@ -139,8 +121,8 @@ static void on_position(void *context, const struct spool_position_info *p)
         return;
     }
     json_object_open(&l->position);
-    put_text(&l->position, "name", p->name);
-    put_uint(&l->position, "done", p->done);
+    json_member_string(&l->position, "name", p->name);
+    json_member_uint(&l->position, "done", p->done);
     json_put_key(&l->position, "readable");
     json_put_bool(&l->position, p->readable);
     json_object_close(&l->position);
@@ -158,12 +140,12 @@ static void on_loss(void *context, const struct spool_ledger_entry *e)
         return;
     }
     json_object_open(&l->loss);
-    put_text(&l->loss, "reason", spool_loss_name(e->reason));
-    put_text(&l->loss, "destination", e->destination);
-    put_text(&l->loss, "signal", otlp_signal_name(e->signal));
-    put_uint(&l->loss, "records", e->records);
-    put_time(&l->loss, "from", e->from_ns);
-    put_time(&l->loss, "to", e->to_ns);
+    json_member_string(&l->loss, "reason", spool_loss_name(e->reason));
+    json_member_string(&l->loss, "destination", e->destination);
+    json_member_string(&l->loss, "signal", otlp_signal_name(e->signal));
+    json_member_uint(&l->loss, "records", e->records);
+    json_member_time(&l->loss, "from", e->from_ns);
+    json_member_time(&l->loss, "to", e->to_ns);
     json_object_close(&l->loss);
 }
 
@@ -199,10 +181,10 @@ static void listing_print_json(struct listing *l, const char *dir)
     json_array_close(&l->position);
     json_array_close(&l->loss);
     json_object_open(&w);
-    put_text(&w, "path", dir);
-    put_uint(&w, "records", l->records);
-    put_uint(&w, "items", l->items);
-    put_uint(&w, "damaged", l->damaged);
+    json_member_string(&w, "path", dir);
+    json_member_uint(&w, "records", l->records);
+    json_member_uint(&w, "items", l->items);
+    json_member_uint(&w, "damaged", l->damaged);
     json_object_close(&w);
     printf("%.*s,\"segments\":%.*s,\"quarantine\":%.*s,\"positions\":%.*s,\"ledger\":%.*s}\n",
            (int)head.len - 1, (const char *)head.data, (int)l->segments.len,

@@ -126,6 +126,29 @@ static void print_traffic(const cJSON *status)
         number_of(spool, "quarantined_total"));
 }
 
+static void print_refusals(const cJSON *status)
+{
+    const cJSON *reason;
+    cJSON_ArrayForEach(reason, get(get(status, "relay"), "refused_total"))
+    {
+        if (reason->valuedouble > 0)
+            printf("refused      %.0f requests: %s\n", reason->valuedouble, reason->string);
+    }
+}
+
+static void print_losses(const cJSON *status)
+{
+    const cJSON *loss;
+    cJSON_ArrayForEach(loss, get(status, "ledger"))
+    {
+        const char *destination = text_of(loss, "destination");
+        printf("lost         %.0f records of %s, %s%s%s, received %s to %s\n",
+               number_of(loss, "records"), text_of(loss, "signal"), text_of(loss, "reason"),
+               destination[0] ? " by " : "", destination, text_of(loss, "from"),
+               text_of(loss, "to"));
+    }
+}
+
 static void print_destinations(const cJSON *status)
 {
     const cJSON *destination;
@@ -170,6 +193,8 @@ static int print_status(cJSON *status, const struct command_line *line)
         print_settings(status);
         print_traffic(status);
         print_destinations(status);
+        print_refusals(status);
+        print_losses(status);
     }
     return healthy ? EXIT_DONE : EXIT_FAILED;
 }

@@ -67,30 +67,6 @@ bool report_is_healthy(const struct report *r, char *why, size_t size)
     return true;
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_string(w, text);
-}
-
-static void put_uint(struct json_writer *w, const char *key, uint64_t value)
-{
-    json_put_key(w, key);
-    json_put_uint(w, value);
-}
-
-static void put_time(struct json_writer *w, const char *key, uint64_t ns)
-{
-    json_put_key(w, key);
-    json_put_time(w, ns);
-}
-
-static void put_bool(struct json_writer *w, const char *key, bool value)
-{
-    json_put_key(w, key);
-    json_put_bool(w, value);
-}
-
 static void put_health(const struct report *r, struct json_writer *w)
 {
     struct component list[MAX_COMPONENTS];
@@ -99,18 +75,18 @@ static void put_health(const struct report *r, struct json_writer *w)
     bool healthy = report_is_healthy(r, why, sizeof why);
     json_put_key(w, "health");
     json_object_open(w);
-    put_bool(w, "healthy", healthy);
-    put_text(w, "status", healthy ? "ok" : "degraded");
-    put_text(w, "last_error", why);
-    put_time(w, "start_time", r->relay->started_ns);
+    json_member_bool(w, "healthy", healthy);
+    json_member_string(w, "status", healthy ? "ok" : "degraded");
+    json_member_string(w, "last_error", why);
+    json_member_time(w, "start_time", r->relay->started_ns);
     json_put_key(w, "components");
     json_object_open(w);
     for (size_t i = 0; i < count; i++) {
         json_put_key(w, list[i].name);
         json_object_open(w);
-        put_bool(w, "healthy", list[i].healthy);
-        put_text(w, "status", list[i].status);
-        put_text(w, "last_error", list[i].last_error);
+        json_member_bool(w, "healthy", list[i].healthy);
+        json_member_string(w, "status", list[i].status);
+        json_member_string(w, "last_error", list[i].last_error);
         json_object_close(w);
     }
     json_object_close(w);
@@ -121,10 +97,10 @@ static void put_config(const struct report *r, struct json_writer *w)
 {
     json_put_key(w, "config");
     json_object_open(w);
-    put_text(w, "hash", r->config.hash);
-    put_text(w, "status", r->config.error[0] ? "failed" : "applied");
-    put_text(w, "error_message", r->config.error);
-    put_uint(w, "drift_repairs_total", r->config.drift_repairs_total);
+    json_member_string(w, "hash", r->config.hash);
+    json_member_string(w, "status", r->config.error[0] ? "failed" : "applied");
+    json_member_string(w, "error_message", r->config.error);
+    json_member_uint(w, "drift_repairs_total", r->config.drift_repairs_total);
     json_object_close(w);
 }
 
@@ -137,11 +113,12 @@ static void put_settings(const struct report *r, struct json_writer *w)
     settings_status_put_sources(r->settings.verdicts ? r->settings.verdicts : &none, w);
     json_put_key(w, "drift");
     json_object_open(w);
-    put_time(w, "last_repair_at", r->settings.last_repair_ns);
+    json_member_time(w, "last_repair_at", r->settings.last_repair_ns);
     if (r->settings.last_diff)
-        put_text(w, "last_diff", r->settings.last_diff);
-    put_text(w, "conflict_path", r->settings.conflict_path ? r->settings.conflict_path : "");
-    put_time(w, "next_try_at", r->settings.next_try_ns);
+        json_member_string(w, "last_diff", r->settings.last_diff);
+    json_member_string(w, "conflict_path",
+                       r->settings.conflict_path ? r->settings.conflict_path : "");
+    json_member_time(w, "next_try_at", r->settings.next_try_ns);
     json_object_close(w);
     json_object_close(w);
 }
@@ -162,9 +139,9 @@ static void put_claude(const struct report *r, struct json_writer *w)
             snprintf(version, sizeof version, "%u.%u.%u", install->version.major,
                      install->version.minor, install->version.patch);
         json_object_open(w);
-        put_text(w, "path", install->path);
-        put_text(w, "version", version);
-        put_time(w, "last_event_at", newest);
+        json_member_string(w, "path", install->path);
+        json_member_string(w, "version", version);
+        json_member_time(w, "last_event_at", newest);
         json_object_close(w);
     }
     json_array_close(w);
@@ -177,8 +154,8 @@ static void put_signals(const struct report *r, struct json_writer *w)
     for (int s = 0; s < OTLP_SIGNAL_COUNT; s++) {
         json_put_key(w, otlp_signal_name((enum otlp_signal)s));
         json_object_open(w);
-        put_time(w, "last_received_at", r->relay->signals[s].last_received_ns);
-        put_uint(w, "records_total", r->relay->signals[s].records_total);
+        json_member_time(w, "last_received_at", r->relay->signals[s].last_received_ns);
+        json_member_uint(w, "records_total", r->relay->signals[s].records_total);
         json_object_close(w);
     }
     json_object_close(w);
@@ -190,12 +167,15 @@ static void put_spool(const struct report *r, struct json_writer *w)
     bool has_age = s->oldest_ns > 0 && r->now_ns > s->oldest_ns;
     json_put_key(w, "spool");
     json_object_open(w);
-    put_uint(w, "records", s->records);
-    put_uint(w, "bytes", s->bytes);
-    put_uint(w, "oldest_age_seconds", has_age ? (r->now_ns - s->oldest_ns) / NS_PER_S : 0);
-    put_uint(w, "evicted_total", s->evicted_total);
-    put_uint(w, "quarantined_total", s->quarantined_total);
-    put_uint(w, "disk_free_bytes", s->disk_free_bytes / (DISK_STEP * MIB) * (DISK_STEP * MIB));
+    json_member_uint(w, "records", s->records);
+    json_member_uint(w, "bytes", s->bytes);
+    json_member_uint(w, "oldest_age_seconds", has_age ? (r->now_ns - s->oldest_ns) / NS_PER_S : 0);
+    json_member_uint(w, "evicted_total", s->evicted_total);
+    json_member_uint(w, "quarantined_total", s->quarantined_total);
+    json_member_uint(w, "quarantine_files", s->quarantine_files);
+    json_member_uint(w, "quarantine_bytes", s->quarantine_bytes);
+    json_member_uint(w, "disk_free_bytes",
+                     s->disk_free_bytes / (DISK_STEP * MIB) * (DISK_STEP * MIB));
     json_object_close(w);
 }
 
@@ -206,18 +186,18 @@ static void put_destinations(const struct report *r, struct json_writer *w)
     for (size_t i = 0; i < r->relay->destination_count; i++) {
         const struct relay_destination_state *d = &r->relay->destinations[i];
         json_object_open(w);
-        put_text(w, "name", d->name);
-        put_text(w, "state", relay_status_name(d->status));
-        put_time(w, "state_since", d->status_since_ns);
-        put_time(w, "last_success_at", d->last_success_ns);
-        put_uint(w, "last_status", (uint64_t)(d->last_status > 0 ? d->last_status : 0));
-        put_text(w, "last_error", d->last_error);
-        put_uint(w, "consecutive_failures", d->consecutive_failures);
-        put_uint(w, "sent_records_total", d->sent_records_total);
-        put_uint(w, "rejected_records_total", d->rejected_records_total);
-        put_uint(w, "quarantined_records_total", d->quarantined_records_total);
-        put_uint(w, "set_aside_records", d->set_aside_records);
-        put_uint(w, "backlog_records", d->backlog_records);
+        json_member_string(w, "name", d->name);
+        json_member_string(w, "state", relay_status_name(d->status));
+        json_member_time(w, "state_since", d->status_since_ns);
+        json_member_time(w, "last_success_at", d->last_success_ns);
+        json_member_uint(w, "last_status", (uint64_t)(d->last_status > 0 ? d->last_status : 0));
+        json_member_string(w, "last_error", d->last_error);
+        json_member_uint(w, "consecutive_failures", d->consecutive_failures);
+        json_member_uint(w, "sent_records_total", d->sent_records_total);
+        json_member_uint(w, "rejected_records_total", d->rejected_records_total);
+        json_member_uint(w, "quarantined_records_total", d->quarantined_records_total);
+        json_member_uint(w, "set_aside_records", d->set_aside_records);
+        json_member_uint(w, "backlog_records", d->backlog_records);
         json_object_close(w);
     }
     json_array_close(w);
@@ -230,12 +210,12 @@ static void put_ledger(const struct report *r, struct json_writer *w)
     for (size_t i = 0; i < r->relay->ledger_count; i++) {
         const struct spool_ledger_entry *e = &r->relay->ledger[i];
         json_object_open(w);
-        put_text(w, "reason", spool_loss_name(e->reason));
-        put_text(w, "destination", e->destination);
-        put_text(w, "signal", otlp_signal_name(e->signal));
-        put_uint(w, "records", e->records);
-        put_time(w, "from", e->from_ns);
-        put_time(w, "to", e->to_ns);
+        json_member_string(w, "reason", spool_loss_name(e->reason));
+        json_member_string(w, "destination", e->destination);
+        json_member_string(w, "signal", otlp_signal_name(e->signal));
+        json_member_uint(w, "records", e->records);
+        json_member_time(w, "from", e->from_ns);
+        json_member_time(w, "to", e->to_ns);
         json_object_close(w);
     }
     json_array_close(w);
@@ -249,9 +229,9 @@ static void put_doctor(const struct report *r, struct json_writer *w)
         return;
     }
     json_object_open(w);
-    put_uint(w, "failed", r->doctor.failed);
-    put_uint(w, "warned", r->doctor.warned);
-    put_time(w, "ran_at", r->doctor.ran_at_ns);
+    json_member_uint(w, "failed", r->doctor.failed);
+    json_member_uint(w, "warned", r->doctor.warned);
+    json_member_time(w, "ran_at", r->doctor.ran_at_ns);
     json_object_close(w);
 }
 

@@ -43,21 +43,15 @@ static void put_relay(struct service *s, struct json_writer *w)
     snprintf(url, sizeof url, "http://127.0.0.1:%u", s->state.port);
     json_put_key(w, "relay");
     json_object_open(w);
-    json_put_key(w, "url");
-    json_put_string(w, url);
-    json_put_key(w, "port");
-    json_put_uint(w, s->state.port);
-    json_put_key(w, "grpc_port");
-    json_put_uint(w, s->state.grpc_port);
-    json_put_key(w, "connections_open");
-    json_put_uint(w, s->state.connections_open);
-    json_put_key(w, "unknown_owner_total");
-    json_put_uint(w, s->state.unknown_owner_total);
+    json_member_string(w, "url", url);
+    json_member_uint(w, "port", s->state.port);
+    json_member_uint(w, "grpc_port", s->state.grpc_port);
+    json_member_uint(w, "connections_open", s->state.connections_open);
+    json_member_uint(w, "unknown_owner_total", s->state.unknown_owner_total);
     json_put_key(w, "refused_total");
     json_object_open(w);
     for (int i = 0; i < RELAY_REFUSED_COUNT; i++) {
-        json_put_key(w, relay_refusal_name((enum relay_refusal)i));
-        json_put_uint(w, s->state.refused_total[i]);
+        json_member_uint(w, relay_refusal_name((enum relay_refusal)i), s->state.refused_total[i]);
     }
     json_object_close(w);
     json_object_close(w);
@@ -74,18 +68,12 @@ static void put_server(struct service *s, struct json_writer *w)
         return;
     }
     json_object_open(w);
-    json_put_key(w, "url");
-    json_put_string(w, s->server_url);
-    json_put_key(w, "device_id");
-    json_put_string(w, s->device.id[0] ? s->device.id : NULL);
-    json_put_key(w, "last_heartbeat_at");
-    json_put_time(w, beat.last_success_ns);
-    json_put_key(w, "heartbeat_interval_seconds");
-    json_put_uint(w, beat.interval_seconds);
-    json_put_key(w, "offline_since");
-    json_put_time(w, beat.offline_since_ns);
-    json_put_key(w, "last_error");
-    json_put_string(w, beat.last_error);
+    json_member_string(w, "url", s->server_url);
+    json_member_string(w, "device_id", s->device.id[0] ? s->device.id : NULL);
+    json_member_time(w, "last_heartbeat_at", beat.last_success_ns);
+    json_member_uint(w, "heartbeat_interval_seconds", beat.interval_seconds);
+    json_member_time(w, "offline_since", beat.offline_since_ns);
+    json_member_string(w, "last_error", beat.last_error);
     json_object_close(w);
 }
 
@@ -97,10 +85,8 @@ static bool make_status(struct service *s, struct buffer *out)
     service_report(s, &report);
     report.settings.last_diff = NULL; /* every user may read this file */
     json_object_open(&w);
-    json_put_key(&w, "agent_version");
-    json_put_string(&w, AGENT_VERSION);
-    json_put_key(&w, "config_file");
-    json_put_string(&w, s->config->path);
+    json_member_string(&w, "agent_version", AGENT_VERSION);
+    json_member_string(&w, "config_file", s->config->path);
     put_relay(s, &w);
     put_server(s, &w);
     report_put(&report, &w);

@@ -2,7 +2,7 @@
 # What takes too long for every day: kill -9 of relay and server under load (ROUNDS=300), restarts under load
 # (RESTARTS=50), and outages of OUTAGE_S=180 seconds with the real clients. Each prints its seed or its figures.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export CT_ROUNDS="${ROUNDS:-300}" CT_RESTARTS="${RESTARTS:-50}" CT_OUTAGE_S="${OUTAGE_S:-180}"
 
 status=0

@@ -61,6 +61,9 @@ static bool put_spool(const struct relay_state *s, struct buffer *out)
                      "Records given up for room or age.", p->evicted_total) &&
            put_plain(out, "spool_quarantined_records_total", "counter",
                      "Records no destination would take, kept on disk.", p->quarantined_total) &&
+           put_plain(out, "spool_quarantine_files", "gauge", "Dead letters kept on disk.",
+                     p->quarantine_files) &&
+           put_plain(out, "spool_quarantine_bytes", "gauge", "Their bytes.", p->quarantine_bytes) &&
            put_plain(out, "spool_disk_free_bytes", "gauge", "Free space on the spool's volume.",
                      p->disk_free_bytes) &&
            put_plain(out, "spool_commits_total", "counter", "Disk syncs for requests.",
@@ -122,6 +125,17 @@ static bool put_destinations(const struct relay_state *s, struct buffer *out)
     return ok;
 }
 
+/* Why records that were accepted are not delivered: each reason, also those that never happened. */
+static bool put_losses(const struct relay_state *s, struct buffer *out)
+{
+    bool ok = put_head(out, "lost_records_total", "counter",
+                       "Records accepted and not delivered, since the spool was made.");
+    for (int i = 0; ok && i < SPOOL_LOSS_COUNT; i++)
+        ok = put_labelled(out, "lost_records_total", "reason", spool_loss_name((enum spool_loss)i),
+                          s->spool.lost_total[i]);
+    return ok;
+}
+
 /* The ledger's entries are per day and signal: summed here by reason and destination. */
 static bool put_ledger(const struct relay_state *s, struct buffer *out)
 {
@@ -154,5 +168,5 @@ bool relay_put_metrics(const struct relay_state *state, struct buffer *out)
     return put_plain(out, "start_timestamp_seconds", "gauge", "When the relay started.",
                      state->started_ns / NS_PER_S) &&
            put_receiver(state, out) && put_spool(state, out) && put_destinations(state, out) &&
-           put_ledger(state, out);
+           put_losses(state, out) && put_ledger(state, out);
 }

@@ -168,10 +168,11 @@ MUST_USE bool spool_ledger_add(struct spool *spool, const struct spool_ledger_en
 size_t spool_ledger(struct spool *spool, struct spool_ledger_entry *out, size_t max);
 
 struct spool_state {
-    uint64_t records, bytes;    /* committed and not yet done by every cursor */
-    uint64_t oldest_ns;         /* received_ns of the oldest such; 0 when none */
-    uint64_t evicted_total;     /* items, all reasons */
-    uint64_t quarantined_total; /* items */
+    uint64_t records, bytes;               /* committed and not yet done by every cursor */
+    uint64_t oldest_ns;                    /* received_ns of the oldest such; 0 when none */
+    uint64_t evicted_total;                /* items, all reasons */
+    uint64_t quarantined_total;            /* items */
+    uint64_t lost_total[SPOOL_LOSS_COUNT]; /* items, by reason, since the spool was made */
     uint64_t quarantine_files, quarantine_bytes;
     uint64_t disk_free_bytes;
     uint64_t commits_total, appended_total;     /* since start */

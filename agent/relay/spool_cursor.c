@@ -345,6 +345,8 @@ void spool_state(struct spool *s, struct spool_state *out)
                                      1U << SPOOL_LOSS_EVICTED_DISK);
     out->quarantined_total =
         ledger_items(&s->ledger, 1U << SPOOL_LOSS_QUARANTINED | 1U << SPOOL_LOSS_CORRUPT);
+    for (unsigned i = 0; i < SPOOL_LOSS_COUNT; i++)
+        out->lost_total[i] = ledger_items(&s->ledger, 1U << i);
     if (!known) {
         out->oldest_ns = received_behind(s, done);
         s->oldest_ns = out->oldest_ns;

@@ -247,3 +247,27 @@ bool json_writer_ok(const struct json_writer *w)
 {
     return !w->failed;
 }
+
+void json_member_string(struct json_writer *w, const char *key, const char *text)
+{
+    json_put_key(w, key);
+    json_put_string(w, text);
+}
+
+void json_member_uint(struct json_writer *w, const char *key, uint64_t value)
+{
+    json_put_key(w, key);
+    json_put_uint(w, value);
+}
+
+void json_member_bool(struct json_writer *w, const char *key, bool value)
+{
+    json_put_key(w, key);
+    json_put_bool(w, value);
+}
+
+void json_member_time(struct json_writer *w, const char *key, uint64_t unix_ns)
+{
+    json_put_key(w, key);
+    json_put_time(w, unix_ns);
+}

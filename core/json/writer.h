@@ -43,6 +43,12 @@ void json_put_raw(struct json_writer *w, struct bytes json); /* one value, alrea
 void json_put_time(struct json_writer *w,
                    uint64_t unix_ns); /* RFC 3339 UTC with milliseconds; 0 writes null */
 
+/* A key and its value. */
+void json_member_string(struct json_writer *w, const char *key, const char *text);
+void json_member_uint(struct json_writer *w, const char *key, uint64_t value);
+void json_member_bool(struct json_writer *w, const char *key, bool value);
+void json_member_time(struct json_writer *w, const char *key, uint64_t unix_ns);
+
 /*
  * The shortest text that reads back as exactly this double, NUL-terminated;
  * whole numbers without exponent up to 2^53; "NaN", "Infinity", "-Infinity".

@@ -428,6 +428,25 @@ START_TEST(metrics_show_what_came_and_what_went)
 }
 END_TEST
 
+START_TEST(metrics_show_every_reason_of_a_loss)
+{
+    fake_destination_partial(fake, 1);
+    rig_start(&rig);
+    ck_assert_int_eq(post(NULL), 200);
+    rig_expect_no_backlog(&rig, 0);
+    ck_assert_int_eq(rig_call(&rig, "GET", "/metrics", (struct bytes){0}, NULL, &answer,
+                              &answer_headers),
+                     200);
+    for (int i = 0; i < SPOOL_LOSS_COUNT; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "claude_telemetry_lost_records_total{reason=\"%s\"} %d\n",
+                 spool_loss_name((enum spool_loss)i), i == SPOOL_LOSS_REJECTED);
+        ck_assert_msg(strstr(buffer_text(&answer), line) != NULL, "no %s", line);
+    }
+    ck_assert_uint_eq(rig.state.spool.lost_total[SPOOL_LOSS_REJECTED], 1);
+}
+END_TEST
+
 /* ---- Recorded telemetry ---- */
 
 static bool ends_with(const char *text, const char *end)
@@ -557,6 +576,7 @@ int main(void)
     tcase_add_test(tc, headers_and_attributes_of_a_destination_are_those_of_the_records_owner);
     tcase_add_test(tc, private_attributes_never_reach_the_disk);
     tcase_add_test(tc, metrics_show_what_came_and_what_went);
+    tcase_add_test(tc, metrics_show_every_reason_of_a_loss);
     tcase_add_test(tc, every_recorded_request_is_taken_and_delivered_whole);
     tcase_add_test(tc, a_taken_port_gives_the_next_free_one);
     tcase_add_test(tc, grpc_clients_are_told_to_go_and_not_cut);
