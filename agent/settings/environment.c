@@ -270,10 +270,6 @@ static size_t gather_attributes(const struct settings_options *o, const struct s
         pairs[n++] = (struct settings_pair){"user.email", user->email};
     for (size_t i = 0; user && i < user->attribute_count && n < MAX_PAIRS; i++)
         pairs[n++] = user->attributes[i];
-    /* Claude Code copies these onto every record, so no more than needed; but never none, because
-     * an empty value does not keep a shell's attributes out. */
-    if (n == 0)
-        pairs[n++] = (struct settings_pair){"service.name", service_name};
     return n;
 }
 
@@ -287,7 +283,14 @@ static bool put_attributes(const struct settings_options *o, const struct settin
         if (strcmp(pairs[i].name, "service.name") == 0 && pairs[i].value && *pairs[i].value)
             name = pairs[i].value;
     struct buffer text = {.max_bytes = MAX_VALUE_BYTES};
-    bool ok = encode_attributes(pairs, n, &text) && buffer_text(&text);
+    bool ok = encode_attributes(pairs, n, &text);
+    /* Claude Code copies these onto every record, so no more than needed; but never none, because
+     * an empty value does not keep a shell's attributes out. */
+    if (ok && text.len == 0) {
+        const struct settings_pair least = {"service.name", name};
+        ok = encode_attributes(&least, 1, &text);
+    }
+    ok = ok && buffer_text(&text);
     if (ok) {
         put(out, "OTEL_SERVICE_NAME", name);
         put(out, "OTEL_RESOURCE_ATTRIBUTES", buffer_text(&text));

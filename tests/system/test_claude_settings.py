@@ -44,6 +44,7 @@ class Receiver:
     def __init__(self):
         owner = self
         self.got = []
+        self.headers = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -56,6 +57,7 @@ class Receiver:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 owner.got.append((self.path, body))
+                owner.headers.append(self.headers)
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", "0")
@@ -237,6 +239,61 @@ destinations: [{{ name: central, endpoint: "{self.destination.url}" }}]
         bobs = self.destination.wait_for_all_signals()
         self.assertIn(b"bob@example.com", bobs)
         self.assertNotIn(b"alice@example.com", bobs)
+
+    def direct(self, destination):
+        """Straight to the destination, as Span and ActivityLog document it; no relay runs."""
+        token = self.root / "etc/claude-telemetry/vendor-token"
+        token.write_text("v3ndor-t0ken\n")
+        token.chmod(0o600)
+        self.write("etc/claude-telemetry/agent.yaml", f"""\
+identity: {{ email_from: [directory], email_domain: example.com }}
+claude: {{ mode: direct }}
+destinations:
+  - {destination}
+""")
+        self.agent("apply")
+
+    def as_user(self, uid, *words):
+        return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *map(str, words)],
+                              capture_output=True, text=True, timeout=30)
+
+    def expect_tokens_apart(self):
+        for path in [*(self.root / "etc/claude-code").rglob("*.json"), self.root / "home/alice/.claude/settings.json"]:
+            seen = self.as_user(BOB, "cat", path).stdout
+            self.assertNotIn("v3ndor-t0ken", seen, path)
+        self.assertIn("v3ndor-t0ken", self.as_user(ALICE, "cat", self.root / "home/alice/.claude/settings.json").stdout)
+        shown = self.agent("apply", "--dry-run")
+        self.assertNotIn("v3ndor-t0ken", shown)
+
+    def test_direct_to_span_each_person_sends_the_token_and_the_own_address(self):
+        self.direct(f"""{{ name: span, endpoint: "{self.destination.url}", signals: [metrics],
+    headers: {{ X-Span-Token: "${{file:/etc/claude-telemetry/vendor-token}}" }},
+    resource_attributes: {{ work_email: "${{email}}" }} }}""")
+        for name, uid, other in (("alice", ALICE, b"bob@"), ("bob", BOB, b"alice@")):
+            self.prompt(name, uid, **CONTRARY)
+            programs.wait_until(lambda: self.destination.body_of("metrics"), what="metrics at the destination")
+            self.assertIn(f"{name}@example.com".encode(), self.destination.body_of("metrics"))
+            self.assertNotIn(other, self.destination.body_of("metrics"))
+            self.assertEqual({path for path, _ in self.destination.got}, {"/v1/metrics"})
+            self.assertEqual({h["X-Span-Token"] for h in self.destination.headers}, {"v3ndor-t0ken"})
+            self.destination.got.clear()
+        self.assertEqual(self.elsewhere.got, [])
+        self.expect_tokens_apart()
+
+    def test_direct_to_activitylog_uses_its_urls_as_they_are(self):
+        base = self.destination.url + "/api/v1/otlp/v1"
+        self.direct(f"""{{ name: activitylog, logs_endpoint: "{base}/logs", traces_endpoint: "{base}/traces",
+    headers: {{ Authorization: "Bearer ${{file:/etc/claude-telemetry/vendor-token}}" }}, signals: [logs, traces],
+    resource_attributes: {{ service.name: claude-code, user.name: "${{local_user}}" }} }}""")
+        self.prompt()
+        programs.wait_until(lambda: len({path for path, _ in self.destination.got}) == 2, what="logs and traces")
+        self.assertEqual({path for path, _ in self.destination.got}, {"/api/v1/otlp/v1/logs", "/api/v1/otlp/v1/traces"})
+        self.assertEqual({h["Authorization"] for h in self.destination.headers}, {"Bearer v3ndor-t0ken"})
+        bodies = b"".join(body for _, body in self.destination.got)
+        self.assertIn(b"user.name\x12\x07\n\x05alice", bodies)
+        self.expect_tokens_apart()
+        self.agent("revert")
+        self.assertEqual(self.files_of_ours(), [])
 
 
 if __name__ == "__main__":

@@ -229,6 +229,19 @@ START_TEST(none_is_written_only_where_every_version_survives_it)
 }
 END_TEST
 
+START_TEST(a_person_without_an_address_leaves_no_gap_for_a_shell)
+{
+    struct settings_pair work_email = {"work_email", ""};
+    struct settings_user user = {.name = "bob",
+                                 .home = "/home/bob",
+                                 .attributes = &work_email,
+                                 .attribute_count = 1};
+    options.mode = SETTINGS_DIRECT;
+    expect_ok(environment_user(&options, &user, NULL, &block, &err));
+    expect_value("OTEL_RESOURCE_ATTRIBUTES", "service.name=claude-code");
+}
+END_TEST
+
 START_TEST(what_differs_per_person_stays_out_of_the_managed_block)
 {
     struct settings_pair token = {"x-local-token", "t"};
@@ -268,6 +281,7 @@ int main(void)
                         (int)(sizeof bad_headers / sizeof *bad_headers));
     tcase_add_test(tests, headers_are_written_as_claude_code_reads_them);
     tcase_add_test(tests, none_is_written_only_where_every_version_survives_it);
+    tcase_add_test(tests, a_person_without_an_address_leaves_no_gap_for_a_shell);
     tcase_add_test(tests, what_differs_per_person_stays_out_of_the_managed_block);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
