@@ -341,6 +341,7 @@ void connection_create(struct http_server *server, int fd, const struct socket_a
     c->fd = fd;
     c->remote = *remote;
     c->number = ++server->accepted_count;
+    c->quiet_since_ms = loop_now_ms(server->loop);
     socket_local_address(fd, &c->local);
     c->in.max_bytes = IN_BYTES;
     c->out.max_bytes = out_ceiling;

@@ -12,6 +12,7 @@ void http1_await_head(struct connection *c)
     c->state = CONNECTION_HEAD;
     c->scan = (struct http1_scan){0};
     c->head_started = false;
+    c->quiet_since_ms = loop_now_ms(c->server->loop);
     connection_set_deadline(c, c->server->options.idle_timeout_ms);
 }
 

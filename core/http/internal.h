@@ -114,8 +114,9 @@ struct connection {
     struct loop_watch *watch;
     unsigned watched;
     struct loop_timer *timer;
-    uint64_t timer_at_ms; /* 0: not set */
-    uint64_t deadline_ms; /* UINT64_MAX: none */
+    uint64_t timer_at_ms;    /* 0: not set */
+    uint64_t deadline_ms;    /* UINT64_MAX: none */
+    uint64_t quiet_since_ms; /* between requests, or since nothing ever came */
     uint64_t linger_until_ms;
     struct tls *tls;     /* NULL on cleartext */
     struct http2 *http2; /* NULL on HTTP/1 */
@@ -207,7 +208,7 @@ struct http_server {
     struct server_link *link;
     struct tls_context *tls; /* NULL on cleartext */
     struct listener *listeners;
-    struct loop_timer *accept_timer; /* tries again when descriptors had run out */
+    struct loop_timer *accept_timer; /* tries again when there was no room */
     bool accept_paused;
     struct connection *connections;
     struct connection *next_to_drain; /* while going through them */

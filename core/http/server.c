@@ -8,7 +8,7 @@
 #include "platform/fs.h"
 #include "platform/platform.h"
 
-enum { ACCEPTS_PER_WAKEUP = 64, ACCEPT_PAUSE_MS = 100 };
+enum { ACCEPTS_PER_WAKEUP = 64, ACCEPT_PAUSE_MS = 100, QUIET_MS = 1000 };
 
 void server_count(struct http_server *server, enum counter counter, uint64_t amount)
 {
@@ -31,20 +31,41 @@ const char *server_date(struct http_server *server)
     return server->date;
 }
 
-/* Accepting stops at the cap and while descriptors are short; the backlog holds who comes. */
-static void update_accepting(struct http_server *server)
+static void set_accepting(struct http_server *server, bool may)
 {
-    bool may = !server->accept_paused && server->open_count < server->options.max_connections;
+    server->accept_paused = !may;
     for (struct listener *l = server->listeners; l; l = l->next)
         if (l->watch)
             loop_watch_change(l->watch, may ? LOOP_READABLE : 0);
 }
 
+/* Without a pause this would spin: the listening socket stays readable, the backlog holds who comes. */
+static void pause_accepting(struct http_server *server)
+{
+    set_accepting(server, false);
+    loop_timer_set(server->accept_timer, ACCEPT_PAUSE_MS);
+}
+
 static void on_accept_timer(void *context)
 {
     struct http_server *server = context;
-    server->accept_paused = false;
-    update_accepting(server);
+    set_accepting(server, true);
+}
+
+/*
+ * At the cap, and while descriptors are short, whoever has been silent longest gives way:
+ * kept-alive connections of thousands of clients must not lock out the next one.
+ */
+static bool make_room(struct http_server *server)
+{
+    struct connection *quietest = NULL;
+    for (struct connection *c = server->connections; c; c = c->next)
+        if (connection_is_idle(c) && (!quietest || c->quiet_since_ms < quietest->quiet_since_ms))
+            quietest = c;
+    if (!quietest || loop_now_ms(server->loop) - quietest->quiet_since_ms < QUIET_MS)
+        return false;
+    connection_cut(quietest);
+    return true;
 }
 
 static void accept_some(struct http_server *server, int listener)
@@ -54,10 +75,10 @@ static void accept_some(struct http_server *server, int listener)
             break;
         struct socket_address remote;
         int fd = socket_accept(listener, &remote);
+        if (fd == SOCKET_SHORT && make_room(server))
+            continue;
         if (fd == SOCKET_SHORT) {
-            /* The socket stays readable: without a pause this would spin. */
-            server->accept_paused = true;
-            loop_timer_set(server->accept_timer, ACCEPT_PAUSE_MS);
+            pause_accepting(server);
             break;
         }
         if (fd == SOCKET_GONE)
@@ -68,14 +89,18 @@ static void accept_some(struct http_server *server, int listener)
         server_count(server, COUNT_OPEN, 1);
         connection_create(server, fd, &remote);
     }
-    update_accepting(server);
 }
 
 static void on_listener(void *context, int fd, unsigned events)
 {
     (void)events;
     struct listener *listener = context;
-    accept_some(listener->server, fd);
+    struct http_server *server = listener->server;
+    /* Room is made for one at a time: only that one is known to be waiting. */
+    if (server->open_count >= server->options.max_connections && !make_room(server))
+        pause_accepting(server);
+    else
+        accept_some(server, fd);
 }
 
 static void drain_finished(void *context)
@@ -113,8 +138,8 @@ void server_forget(struct http_server *server, struct connection *c)
         server->next_to_drain = c->next;
     server->open_count--;
     atomic_fetch_sub_explicit(&server->counters[COUNT_OPEN], 1, memory_order_relaxed);
-    if (server->open_count + 1 == server->options.max_connections)
-        update_accepting(server);
+    if (server->accept_paused && !server->draining)
+        set_accepting(server, true);
     if (server->draining && server->open_count == 0)
         on_drained(server);
 }

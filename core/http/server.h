@@ -103,7 +103,8 @@ void http_respond_json(struct http_exchange *exchange, int status, struct bytes 
 struct http_server_options {
     struct http_handlers handlers;
     size_t max_body_bytes;         /* inflated; default 64 MiB when 0 */
-    size_t max_connections;        /* default 1024 when 0; further ones wait in the backlog */
+    size_t max_connections;        /* default 1024 when 0; then the one silent longest, for a second
+                                      or more, gives way, or further ones wait in the backlog */
     uint32_t header_timeout_ms;    /* default 10,000; absolute, from the first byte or accept */
     uint32_t idle_timeout_ms;      /* default 75,000; between requests on a kept-alive connection */
     uint32_t body_min_bytes_per_s; /* default 1024, judged every body_grace_ms */

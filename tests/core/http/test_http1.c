@@ -469,14 +469,40 @@ END_TEST
 START_TEST(further_connections_wait_until_one_ends)
 {
     open_with(&(struct http_server_options){.max_connections = 1});
-    raw_send(fd, "GET /who HTTP/1.1\r\nHost: x\r\n\r\n");
-    expect_answer(200, NULL);
+    raw_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    echo_server_wait_for_held(echo, 1);
     int second = raw_connect(echo_server_port(echo));
     raw_send(second, "GET /big/1 HTTP/1.1\r\nHost: x\r\n\r\n");
     ck_assert(raw_is_silent(second));
+    echo_server_release(echo);
+    expect_answer(200, NULL);
     close(fd);
     fd = second;
     expect_answer(200, "x");
+}
+END_TEST
+
+START_TEST(at_the_cap_the_connection_silent_longest_gives_way)
+{
+    open_with(&(struct http_server_options){.max_connections = 3});
+    raw_send(fd, "GET /who HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect_answer(200, NULL);
+    int silent = raw_connect(echo_server_port(echo)), busy = raw_connect(echo_server_port(echo));
+    raw_send(busy, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    echo_server_wait_for_held(echo, 1);
+
+    int fresh = raw_connect(echo_server_port(echo));
+    raw_send(fresh, "GET /big/1 HTTP/1.1\r\nHost: x\r\n\r\n");
+    raw_read(fresh, &answer);
+    ck_assert_int_eq(answer.status, 200);
+    ck_assert(raw_is_closed(fd));
+    ck_assert(raw_is_silent(silent));
+    echo_server_release(echo);
+    raw_read(busy, &answer);
+    ck_assert_int_eq(answer.status, 200);
+    close(silent);
+    close(busy);
+    close(fresh);
 }
 END_TEST
 
@@ -575,6 +601,7 @@ int main(void)
     tcase_add_test(limits, a_body_below_the_minimum_rate_is_408);
     tcase_add_test(limits, a_body_above_the_minimum_rate_may_take_its_time);
     tcase_add_test(limits, further_connections_wait_until_one_ends);
+    tcase_add_test(limits, at_the_cap_the_connection_silent_longest_gives_way);
     suite_add_tcase(suite, limits);
     return expect_run(suite);
 }
