@@ -43,7 +43,8 @@ struct lane {
     struct service *service;
     struct loop *loop;
     struct http_server *http, *grpc; /* grpc NULL: off */
-    int draining;
+    bool stopping;
+    int draining; /* servers that are not drained yet */
     pthread_t thread;
 };
 
@@ -290,8 +291,9 @@ static void lane_drained(void *context)
 static void drain_lane(void *context)
 {
     struct lane *lane = context;
-    if (lane->draining > 0)
-        return; /* a second signal */
+    if (lane->stopping)
+        return; /* a second signal, which may be looked at when the servers are gone */
+    lane->stopping = true;
     lane->draining = lane->grpc ? 2 : 1;
     http_server_drain(lane->http, DRAIN_MS, lane_drained, lane);
     if (lane->grpc)
@@ -310,6 +312,8 @@ static void reload_lane(void *context)
 {
     struct lane *lane = context;
     struct error err = {0};
+    if (lane->stopping)
+        return;
     if (!http_server_reload_tls(lane->http, &err) ||
         (lane->grpc && !http_server_reload_tls(lane->grpc, &err)))
         log_failure(lane->service->log, LOG_ERROR_LEVEL, "server", "cannot read the certificate",

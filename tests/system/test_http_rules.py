@@ -172,6 +172,8 @@ class Drain(unittest.TestCase):
                     self.assertEqual(100, raw.answer()[0])
                     program.process.send_signal(signal.SIGTERM)
                     self.assertTrue(idle.is_closed())
+                    for again in (signal.SIGHUP, signal.SIGTERM):  # changes nothing any more
+                        program.process.send_signal(again)
                     status, headers, _ = raw.send(BODY).answer()
                     self.assertEqual((200, "close"), (status, headers["connection"].lower()))
                     self.assertEqual(0, program.stop())
