@@ -147,7 +147,7 @@ static void judge_mode(const struct scene *scene, const char *path, struct findi
     }
     snprintf(fix, sizeof fix, "run: sudo chmod o-rwx '%s'    and renew what is in it", full);
     if (stat.mode & 0007)
-        finding_add(f, CHECK_FAIL, fix,
+        finding_add(f, CHECK_WARN, fix,
                     "everybody on this machine can %s '%s' (mode %04o), which holds a secret",
                     stat.mode & 0004 ? "read" : "change", full, stat.mode & 07777);
     else

@@ -244,6 +244,9 @@ static void check_end_to_end(const struct scene *scene, const struct check_targe
     (void)target;
     if (!scene_has_agent(scene))
         finding_add(f, CHECK_SKIP, NULL, "no agent is configured on this machine");
+    else if (!scene_uses_relay(scene))
+        finding_add(f, CHECK_SKIP, NULL,
+                    "Claude Code sends past the relay (claude.mode: direct): see receiver.accepts");
     else if (probe_relay(scene->probes)->broken != PROBE_DONE)
         finding_add(f, CHECK_SKIP, NULL, "not reached: see relay.running");
     else if (probe_export(scene->probes)->broken != PROBE_DONE)

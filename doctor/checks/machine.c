@@ -61,8 +61,8 @@ static void check_disk(const struct scene *scene, const struct check_target *tar
     struct error err = {0};
     uint64_t free_bytes = 0;
     (void)target;
-    if (!scene_has_agent(scene)) {
-        finding_add(f, CHECK_SKIP, NULL, "no agent is configured on this machine");
+    if (!scene_uses_relay(scene)) {
+        finding_add(f, CHECK_SKIP, NULL, "no relay is configured on this machine");
         return;
     }
     uint64_t least =

@@ -8,9 +8,11 @@
 
 static bool has_relay(const struct scene *scene, struct finding *f)
 {
-    if (scene_has_agent(scene) && scene_relay_port(scene) > 0)
+    if (scene_uses_relay(scene) && scene_relay_port(scene) > 0)
         return true;
-    finding_add(f, CHECK_SKIP, NULL, "no agent is configured on this machine");
+    finding_add(f, CHECK_SKIP, NULL, "%s",
+                scene_has_agent(scene) ? "Claude Code sends past the relay (claude.mode: direct)"
+                                       : "no agent is configured on this machine");
     return false;
 }
 

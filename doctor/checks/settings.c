@@ -450,7 +450,7 @@ static void check_owner(const struct scene *scene, const struct check_target *ta
                         d->path, stat.mode & 07777);
         } else if (stat.uid != 0 && owner_counts(scene)) {
             snprintf(fix, sizeof fix, "run: sudo chown root '%s'", d->path);
-            finding_add(f, CHECK_FAIL, fix,
+            finding_add(f, CHECK_WARN, fix,
                         "'%s' belongs to %s, who can redirect everybody's telemetry", d->path,
                         name_of(scene, stat.uid));
         } else

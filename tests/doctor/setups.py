@@ -362,6 +362,10 @@ relay:
         value.update(changes)
         self.write("run/claude-telemetry/status.json", value)
 
+    def agent_run(self, *words):
+        run = subprocess.run([self.agent, "--root", self.path, *words], env=self.env, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+
     # -- the doctor --
     def run(self, *options, limit_s=60):
         return subprocess.run([self.doctor, "--root", self.path, *options], env=self.env, capture_output=True, text=True,

@@ -111,7 +111,7 @@ def everybody_may_write_the_policy(s):
     (s.path / OURS).chmod(0o666)
 
 
-@broken("settings.managed.writable", "chown root", says="belongs to alice")
+@broken("settings.managed.writable", "chown root", warns=True, says="belongs to alice")
 def a_person_owns_the_policy(s):
     if os.getuid() != 0:
         raise unittest.SkipTest("only root can give a file away")
@@ -632,7 +632,7 @@ def the_devices_token_is_old(s):
     os.utime(s.path / "var/lib/claude-telemetry/device.json", (then, then))
 
 
-@broken("config.secrets", "chmod o-rwx")
+@broken("config.secrets", "chmod o-rwx", warns=True)
 def everybody_can_read_the_token(s):
     (s.path / "etc/claude-telemetry/token").chmod(0o604)
 
@@ -1127,6 +1127,57 @@ def managed_files_of_a_mac(s):
     pairs = "".join(f"<key>{name}</key><string>{value}</string>"
                     for name, value in block(s.destination.url, OTEL_EXPORTER_OTLP_HEADERS=f"Authorization=Bearer {TOKEN}").items())
     s.write("Library/Managed Preferences/com.anthropic.claudecode.plist", PLIST % f"<key>env</key><dict>{pairs}</dict>")
+
+
+def applied(s, version=NEWEST, **configuration):
+    """As the real agent writes it for this configuration."""
+    if not AGENT:
+        raise unittest.SkipTest("there is no agent to write the settings")
+    s.install(version)
+    s.configure(**configuration)
+    s.remove(OURS)
+    s.agent_run("apply")
+
+
+def as_the_agent_writes_it(name, **configuration):
+    def make(s):
+        applied(s, **configuration)
+    make.__name__ = "what_the_agent_writes_" + name
+    whole(make)
+
+
+as_the_agent_writes_it("for_the_newest")
+as_the_agent_writes_it("for_a_version_without_dropins", version="2.0.30")
+as_the_agent_writes_it("for_a_version_that_shells_can_bend", version="2.1.197")
+as_the_agent_writes_it("for_people_alone", claude="settings: none")
+as_the_agent_writes_it("as_a_policy_alone", claude="user_env: false")
+as_the_agent_writes_it("as_a_merge", claude="settings: merge")
+as_the_agent_writes_it("for_metrics_alone", claude="signals: [metrics]")
+as_the_agent_writes_it("with_prompts_and_details", claude="log_user_prompts: true, log_tool_details: true")
+as_the_agent_writes_it("with_attributes", claude="resource_attributes: { team: platform, cost_center: 'a b' }")
+as_the_agent_writes_it("with_grpc_beside", relay="  grpc_listen: 127.0.0.1:0\n")
+
+
+@whole
+def what_the_agent_writes_in_direct_mode(s):
+    applied(s, claude="mode: direct")
+    s.relay.get_status = 404  # whoever has the port: nobody asks the relay
+
+
+@whole
+def what_the_agent_writes_for_two_people(s):
+    s.write("etc/passwd", f"root:x:0:0::/root:/bin/sh\nalice:x:{UID}:{UID}::/home/alice:/bin/bash\nbob:x:{UID + 1}:{UID + 1}::/home/bob:/bin/zsh\n")
+    s.write("home/bob/.claude/settings.json", {"model": "opus"})
+    if os.getuid() == 0:
+        for owned in ("home/bob", "home/bob/.claude", "home/bob/.claude/settings.json"):
+            os.chown(s.path / owned, UID + 1, UID + 1)
+    applied(s)
+
+
+@whole
+def what_the_agent_writes_behind_a_proxy(s):
+    applied(s)
+    s.write("etc/environment", "HTTPS_PROXY=http://proxy.example:3128\nHTTP_PROXY=http://proxy.example:3128\n")
 
 
 @whole

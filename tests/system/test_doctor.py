@@ -58,6 +58,22 @@ class Whole(unittest.TestCase):
         self.assertEqual([ask(mark, bearer)[0] for bearer in (None, server.token, server.jwt, "ct_x")], [401] * 4)
         self.assertEqual(ask("no-mark", token)[0], 400)
 
+    def expect_report_on_command(self, server, agent):
+        device = server.get("/api/v1/devices")["items"][0]["id"]
+        before = server.get(f"/api/v1/devices/{device}")["doctorReportAt"]
+        status, _, answer = http("POST", f"{server.url}/api/v1/devices/{device}/doctor", b"", {"Authorization": f"Bearer {server.jwt}"})
+        self.assertEqual(status, 200, answer)
+        agent.program.stop()
+        agent.start()  # the command comes with the first heartbeat
+
+        def told():
+            found = server.get(f"/api/v1/devices/{device}")
+            return found if found["doctorReportAt"] != before else None
+        found = wait_until(told, limit_s=60, what="the report that was asked for")
+        self.assertEqual(found["doctorReport"]["command_id"], json.loads(answer)["commandId"])
+        self.assertEqual(found["doctorReport"]["report"]["version"], 1)
+        self.assertNotIn("fail", {check["status"] for check in found["doctorReport"]["report"]["checks"] if check["id"].startswith("settings")})
+
     def test_a_whole_machine_passes_and_its_record_is_on_the_server(self):
         with Folder() as folder:
             server = Server(folder).set_up().start()
@@ -73,6 +89,8 @@ class Whole(unittest.TestCase):
                 self.assertEqual(len(server.messages(**{"metadata.doctor.mark": mark})), 1)
                 self.expect_marks_told_to_devices_only(server, agent, mark)
                 self.assertEqual(len(server.messages(type="agent.doctor")), 1)
+
+                self.expect_report_on_command(server, agent)
 
                 server.program.stop()
                 checks, _ = doctor(agent)
