@@ -251,6 +251,7 @@ def the_headers_helper_gives_a_wrong_token(s):
 
 @whole
 def headers_from_a_helper(s):
+    s.env["HOME"] = f"{s.path}/home/alice"  # the person's own, when the person runs the doctor
     helper(s, f"""test "$HOME" = "{s.path}/home/alice" && echo '{{"Authorization": "Bearer {TOKEN}"}}'""")
 
 
