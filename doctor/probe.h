@@ -29,11 +29,11 @@ struct probe {
     enum probe_stage broken; /* the first one that is */
     bool is_tls;
     char url[600];
-    char seen[900]; /* what happened there */
-    char fix[700];  /* "" when the stage has a general one */
-    int status;     /* HTTP; 0: no answer */
-    uint64_t duration_ms;
-    int64_t skew_s; /* the peer's clock minus ours, when it tells its time */
+    char seen[900];     /* what happened there */
+    char fix[700];      /* "" when the stage has a general one */
+    int status;         /* HTTP; 0: no answer */
+    uint64_t answer_ms; /* once connected: Claude Code keeps its connection */
+    int64_t skew_s;     /* the peer's clock minus ours, when it tells its time */
     bool has_time;
 };
 

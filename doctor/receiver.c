@@ -136,13 +136,13 @@ static bool grpc_url(const struct receiver *r, struct buffer *out)
 
 static void judge_pace(struct probe *out)
 {
-    if (out->broken != PROBE_DONE || out->duration_ms <= PROBE_SLOW_MS)
+    if (out->broken != PROBE_DONE || out->answer_ms <= PROBE_SLOW_MS)
         return;
     out->broken = PROBE_ACCEPTS;
     snprintf(out->seen, sizeof out->seen,
              "it took %u ms to answer: Claude Code waits 2 s in all at its end, and loses what "
              "is not taken by then",
-             (unsigned)out->duration_ms);
+             (unsigned)out->answer_ms);
     snprintf(out->fix, sizeof out->fix,
              "let Claude Code send to the relay on this machine: claude.mode: relay");
 }

@@ -278,12 +278,14 @@ static enum http_stage stage_of(const struct http_transfer *t, CURLcode code)
 static void fill_result(struct http_transfer *t, CURLcode code, struct http_result *result)
 {
     long status = 0;
-    curl_off_t microseconds = 0;
+    curl_off_t microseconds = 0, connected = 0;
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &microseconds);
+    curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
 
     *result = (struct http_result){.stage = stage_of(t, code), .error = ""};
     result->duration_ms = (uint64_t)microseconds / 1000;
+    result->answer_ms = (uint64_t)(microseconds - connected) / 1000;
     if (result->stage == HTTP_STAGE_DONE) {
         result->status = (int)status;
         result->body = buffer_bytes(t->body);

@@ -55,6 +55,7 @@ struct http_result {
     struct bytes headers; /* raw header lines, borrowed for the callback */
     const char *error;    /* one line when stage is not DONE, else "" */
     uint64_t duration_ms;
+    uint64_t answer_ms; /* the part of it after the connection was made */
 };
 
 /* The value of the first answer header `name`; empty when absent. Borrowed from `result`. */

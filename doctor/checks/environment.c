@@ -28,7 +28,7 @@ static void ask_telemetry(const struct scene *scene, const struct settings_view 
                     "nothing",
                     w.whose, name, e->value, view_place(e, w.place));
     else if (e->document->layer == VIEW_SHELL)
-        finding_add(f, CHECK_WARN, NULL,
+        finding_add(f, CHECK_WARN, judge_fix_set(scene, view, NULL, name, "1", w.fix),
                     "%stelemetry is turned on in %s only: a Claude Code started elsewhere, from a "
                     "desktop or an editor, sends nothing",
                     w.whose, view_place(e, w.place));
@@ -403,7 +403,9 @@ static void check_disable_flags(const struct scene *scene, const struct check_ta
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
             const struct view_entry *e = view_effective(scene->views[v], flags[i]);
             if (e && e->value && format_is_on(e->value))
-                finding_add(f, CHECK_WARN, NULL,
+                finding_add(f, CHECK_WARN,
+                            "leave it, or to turn telemetry off set CLAUDE_CODE_ENABLE_TELEMETRY "
+                            "to 0 instead",
                             "%s is set in %s: it does not turn this telemetry off, only what "
                             "Claude Code sends to its vendor%s",
                             flags[i], view_place(e, w.place),

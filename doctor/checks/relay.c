@@ -122,8 +122,10 @@ static void check_server(const struct scene *scene, const struct check_target *t
     if (p->broken != PROBE_DONE)
         finding_add(f, CHECK_FAIL, p->fix, "'%s': %s", p->url, p->seen);
     else if (scene->status.server_error[0])
-        finding_add(f, CHECK_WARN, NULL, "reachable now; the last heartbeat failed: %s",
-                    scene->status.server_error);
+        finding_add(f, CHECK_WARN,
+                    "wait for the next heartbeat; if it fails again: journalctl -u "
+                    "claude-telemetry-agent",
+                    "reachable now; the last heartbeat failed: %s", scene->status.server_error);
     else
         finding_add(f, CHECK_OK, NULL, "'%s' %s", p->url, p->seen);
 }

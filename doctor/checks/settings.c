@@ -201,9 +201,7 @@ static void check_managed_missing(const struct scene *scene, const struct check_
         bool sound = judge_is_sound(scene, view);
         snprintf(fix, sizeof fix, "run: %s", scene_command(scene, "apply", command));
         if (judge_has_telemetry(view) && (none_wanted || !scene_has_agent(scene) || sound)) {
-            finding_add(f, none_wanted || !scene_has_agent(scene) ? CHECK_OK : CHECK_WARN,
-                        sound && scene_agent_writes(scene) ? scene_command(scene, "apply", command)
-                                                           : NULL,
+            finding_add(f, none_wanted || !scene_has_agent(scene) ? CHECK_OK : CHECK_WARN, fix,
                         "%stelemetry is set in the person's own settings", whose);
             continue;
         }

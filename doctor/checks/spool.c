@@ -98,8 +98,9 @@ static void check_integrity(const struct scene *scene, const struct check_target
                     " positions are damaged, of %" PRIu64 " records",
                     v.damaged_records, v.damaged_headers, v.damaged_positions, v.records);
     } else if (v.damaged_quarantine_files > 0)
-        finding_add(f, CHECK_WARN, NULL, "%" PRIu64 " files in quarantine are damaged",
-                    v.damaged_quarantine_files);
+        finding_add(f, CHECK_WARN,
+                    "look at what is left of them: sudo claude-telemetry-agent spool list",
+                    "%" PRIu64 " files in quarantine are damaged", v.damaged_quarantine_files);
     else
         finding_add(f, CHECK_OK, NULL, "%" PRIu64 " records in %" PRIu64 " files, all sound",
                     v.records, v.segments);

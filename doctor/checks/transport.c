@@ -388,7 +388,9 @@ static void ask_proxy(const struct scene *scene, const struct settings_view *vie
                         "%s%s is set, and this version sends to 127.0.0.1 directly", w.whose,
                         proxy->name);
         else
-            finding_add(f, CHECK_WARN, NULL,
+            finding_add(f, CHECK_WARN,
+                        "leave it while the proxy lets telemetry through (see receiver.accepts), "
+                        "or name the host in NO_PROXY",
                         "%stelemetry to %.*s goes through the proxy that %s names in %s", w.whose,
                         (int)origin_len(d.url), d.url, proxy->name, view_place(proxy, w.place));
     }
