@@ -6,14 +6,20 @@
 The files next to this script are its output; tests/system/test_templates.py compares them byte for byte.
 """
 import argparse
+import copy
 import json
 import pathlib
 import plistlib
 import subprocess
+import sys
 import tempfile
 import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import jamf_objects  # noqa: E402
+import windows_policies  # noqa: E402
+
 DOMAIN = "com.claude-telemetry.agent"
 CLAUDE_DOMAIN = "com.anthropic.claudecode"
 ORGANIZATION = "Example Corp"
@@ -32,8 +38,15 @@ AGENT = {
     }],
 }
 
-# How each device manager writes "the e-mail address of this machine's person".
-EMAIL_OF = {"jamf-pro": "$EMAIL", "jamf-school": "%Email%", "intune": "{{mail}}", "iru": "$EMAIL"}
+# How each device manager writes what it knows of a machine: its person's address and the serial number.
+VARIABLES = {
+    "jamf-pro": ("$EMAIL", "$SERIALNUMBER"),
+    "jamf-school": ("%Email%", "%SerialNumber%"),
+    "intune": ("{{mail}}", "{{serialnumber}}"),
+    "iru": ("$EMAIL", "$SERIAL_NUMBER"),
+}
+# Of the certificate that a fleet signs its programs with.
+TEAM = "TEAMID1234"
 
 
 def telemetry_environment(agent):
@@ -87,12 +100,45 @@ def background_items():
     return ("com.apple.servicemanagement", {"Rules": rules})
 
 
-def registry(settings):
-    """Claude Code's machine policy: one string of JSON."""
-    text = json.dumps(settings, separators=(",", ":")).replace("\\", "\\\\").replace('"', '\\"')
-    lines = ["Windows Registry Editor Version 5.00", "",
-             "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeCode]", f'"Settings"="{text}"', ""]
-    return "\r\n".join(lines).encode("utf-16")
+def privacy():
+    """For signed programs on Macs whose homes lie where macOS asks, such as on another volume."""
+    def rule(name):
+        return {"Identifier": f"/usr/local/bin/claude-telemetry-{name}", "IdentifierType": "path", "Allowed": True,
+                "CodeRequirement": f'identifier "claude-telemetry-{name}" and anchor apple generic and '
+                                   f'certificate leaf[subject.OU] = "{TEAM}"'}
+    return ("com.apple.TCC.configuration-profile-policy",
+            {"Services": {"SystemPolicyAllFiles": [rule("agent"), rule("doctor")]}})
+
+
+def on_windows(agent):
+    agent = copy.deepcopy(agent)
+    agent["server"]["enrollment_secret_file"] = "C:\\ProgramData\\ClaudeTelemetry\\enrollment-secret"
+    return agent
+
+
+def windows(claude):
+    """What a policy or Intune takes; keys come from the schema that the agent's own table gives."""
+    schema = json.loads((HERE / "jamf-schema.json").read_text())
+    agent = on_windows(AGENT)
+    admx, adml = windows_policies.agent_policies(schema)
+    claude_admx, claude_adml = windows_policies.claude_code_policies()
+    claude_text = json.dumps(claude, separators=(",", ":"))
+    return {
+        "windows/ClaudeTelemetry.admx": admx,
+        "windows/en-US/ClaudeTelemetry.adml": adml,
+        "windows/claude-telemetry.reg": windows_policies.reg_file(windows_policies.values(agent)),
+        "windows/intune-claude-telemetry.json": windows_policies.intune_profile(
+            "Claude Telemetry Agent", "Where the telemetry agent delivers.", "ClaudeTelemetry", admx,
+            windows_policies.agent_settings(agent, schema)),
+        "windows/ClaudeCodeSettings.admx": claude_admx,
+        "windows/en-US/ClaudeCodeSettings.adml": claude_adml,
+        "windows/intune-claude-code.json": windows_policies.intune_profile(
+            "Claude Code telemetry", "Sends Claude Code's telemetry to the relay on this computer.", "ClaudeCodeSettings",
+            claude_admx, [("Settings", "ClaudeCodeSettings~Policy~ClaudeCodeSettings/Settings",
+                           windows_policies.oma_value([("Settings", claude_text)]))]),
+        "claude-code/claude-code.reg": windows_policies.reg_file(
+            [("SOFTWARE\\Policies\\ClaudeCode", "Settings", claude_text)]),
+    }
 
 
 def render(agent):
@@ -104,16 +150,20 @@ def render(agent):
         "claude-code/claude-code.mobileconfig": profile(
             "claude-code", "Claude Code telemetry", "Sends Claude Code's telemetry to the relay on this Mac.",
             [managed(CLAUDE_DOMAIN, claude)]),
-        "claude-code/claude-code.reg": registry(claude),
         f"profiles/{DOMAIN}.plist": plist(AGENT),
         "profiles/background-items.mobileconfig": profile(
             "background-items", "claude-telemetry background items", "Keeps the telemetry agent allowed to run.",
             [background_items()]),
+        "profiles/privacy.mobileconfig": profile(
+            "privacy", "claude-telemetry privacy", "Lets the telemetry agent read homes on other volumes.", [privacy()]),
+        **windows(claude),
+        **jamf_objects.render(HERE.parent / "installer/jamf/extension-attributes"),
     }
-    for manager, variable in EMAIL_OF.items():
+    for manager, (email, serial) in VARIABLES.items():
+        settings = {"UserEmail": email, **AGENT, "claude": {"resource_attributes": {"device.serial_number": serial}}}
         files[f"profiles/agent-{manager}.mobileconfig"] = profile(
             "agent", "claude-telemetry agent", "Where the telemetry agent delivers, and whose Mac this is.",
-            [managed(DOMAIN, {"UserEmail": variable, **AGENT})])
+            [managed(DOMAIN, settings)])
     return files
 
 

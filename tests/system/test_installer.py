@@ -1,12 +1,13 @@
 """What device managers run on a machine, against a real agent below a private root."""
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
-from tests.system.support import programs  # noqa: E402
+from tests.system.support import npm, programs  # noqa: E402
 
 INSTALLER = programs.ROOT / "installer"
 # Stands in for the Mac's plutil: -extract KEY.PATH raw -o - -
@@ -40,8 +41,8 @@ class Scripts(unittest.TestCase):
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def run_script(self, path):
-        done = subprocess.run(["/bin/sh", INSTALLER / path], capture_output=True, text=True, timeout=30,
+    def run_script(self, path, base=INSTALLER):
+        done = subprocess.run(["/bin/sh", base / path], capture_output=True, text=True, timeout=30,
                               env={"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(self.folder)})
         self.assertEqual((done.returncode, done.stderr), (0, ""), path)
         return done.stdout.strip()
@@ -49,7 +50,9 @@ class Scripts(unittest.TestCase):
     def attribute(self, name):
         said = self.run_script(f"jamf/extension-attributes/{name}.sh")
         self.assertRegex(said, r"^<result>[^<>]*</result>$")
-        return said.removeprefix("<result>").removesuffix("</result>")
+        text = said.removeprefix("<result>").removesuffix("</result>")
+        self.assertEqual(self.run_script(f"intune/attribute-{name}.sh", base=programs.ROOT / "templates"), text)
+        return text
 
     def compliance(self):
         return json.loads(self.run_script("intune/linux/compliance.sh"))
@@ -100,6 +103,40 @@ class Scripts(unittest.TestCase):
         for rule in rules:
             self.assertEqual((rule["Operator"], rule["DataType"], rule["Operand"]), ("IsEquals", "Boolean", True))
             self.assertEqual(set(rule["RemediationStrings"][0]), {"Language", "Title", "Description"})
+
+    def windows_scripts(self):
+        return sorted((INSTALLER / "intune/windows").glob("*.ps1"))
+
+    def test_powershell_scripts_parse(self):
+        try:
+            modules = npm.install("powershell-grammar", "@vscode/tree-sitter-wasm@0.3.1")
+        except npm.Unavailable as why:
+            self.skipTest(str(why))
+        check = pathlib.Path(__file__).resolve().parent / "support/parse_powershell.cjs"
+        broken = self.folder / "broken.ps1"
+        broken.write_text("if ($a { 'x' }\n")
+        done = subprocess.run(["node", check, modules, *self.windows_scripts(), broken], capture_output=True, text=True)
+        self.assertRegex(done.stdout, r"^broken\.ps1:1:\d+\n$", done.stderr)
+
+    def test_powershell_scripts_keep_to_what_intune_allows(self):
+        scripts = self.windows_scripts()
+        self.assertEqual(len(scripts), 6)
+        for path in scripts:
+            text = path.read_bytes().decode("ascii")
+            self.assertLess(len(text), 50_000)
+            self.assertNotRegex(text, r"Write-(Error|Host)|Restart-Computer|Invoke-Expression", path.name)
+            self.assertNotRegex(text, r"&\s*\$program(?!.*2>\$null)", f"{path.name}: standard error is a failure to Intune")
+        for name in ("service", "doctor"):
+            for part in ("detect", "remediate"):
+                self.assertRegex((INSTALLER / f"intune/windows/{name}-{part}.ps1").read_text(), r"\nexit 0\n.*|exit 1\n}\n")
+        version = (programs.ROOT / "VERSION").read_text().strip()
+        self.assertIn(f"[version]'{version}'", (INSTALLER / "intune/windows/app-detection.ps1").read_text())
+
+    def test_the_rules_for_windows_ask_for_what_its_script_prints(self):
+        rules = json.loads((INSTALLER / "intune/windows/compliance.json").read_text())["Rules"]
+        text = (INSTALLER / "intune/windows/compliance.ps1").read_text()
+        printed = set(re.findall(r"(\w+) = \$\w+[;\s}]", text.split("$hash = @{")[1].split("}")[0] + " "))
+        self.assertEqual({rule["SettingName"] for rule in rules}, printed)
 
     def test_the_installer_explains_wrong_usage(self):
         for words in ([], ["--package"], ["--package", "x"], ["--nonsense", "x"]):

@@ -213,6 +213,29 @@ class Scripts(unittest.TestCase):
         left = {path for path in self.root.changed() - before if path and not path.startswith(("var/lib/claude-telemetry", "tmp/"))}
         self.assertEqual(left, set())
 
+    def test_the_enrolment_secret_is_roots_alone_and_the_agent_looks_again(self):
+        self.install()
+        self.launchctl()
+        self.root.copy_in(programs.ROOT / "installer/macos/enroll.sh", "/tmp/enroll.sh")
+        self.root.run("sh", "/tmp/enroll.sh", "/", "computer", "user", "s3cret")
+        self.assertEqual(self.root.stat(f"{HOME}/enrollment-secret"), "400 root:root")
+        self.assertEqual(self.root.out("cat", f"{HOME}/enrollment-secret"), "s3cret")
+        self.assertEqual(self.launchctl(), ["print", "kickstart"])
+        done = self.root.run("sh", "/tmp/enroll.sh", "/", "computer", "user", code=2)
+        self.assertIn("fix: give it as parameter 4", done.stderr)
+
+    def test_a_repair_loads_the_job_and_says_what_the_doctor_says(self):
+        self.root.copy_in(programs.ROOT / "installer/macos/repair.sh", "/tmp/repair.sh")
+        done = self.root.run("sh", "/tmp/repair.sh", code=1)
+        self.assertIn("install the package again", done.stderr)
+        self.install()
+        self.root.run("launchctl", "bootout", "system/com.claude-telemetry.agent")
+        said = self.root.run("sh", "/tmp/repair.sh", code=None)
+        self.assertTrue(self.loaded())
+        doctor = self.root.run("/usr/local/bin/claude-telemetry-doctor", code=None)
+        self.assertEqual(said.returncode, doctor.returncode)
+        self.assertEqual(said.stdout.split(" ")[:1], doctor.stdout.strip().split("\n")[-1].split(" ")[:1])
+
     def test_wrong_usage_is_explained(self):
         self.install()
         done = self.root.run(f"{HOME}/uninstall.sh", "--nonsense", code=2)

@@ -16,7 +16,7 @@ ENVIRONMENT = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environmen
 UNINSTALL = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
 SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\claude-telemetry-agent"
 KEYS = {name: rf"HKEY_LOCAL_MACHINE\SOFTWARE\Policies\ClaudeTelemetry\{name}"
-        for name in ("server", "identity", r"destinations\central", r"destinations\central\headers")}
+        for name in ("server", "identity", r"destinations\1", r"destinations\1\headers")}
 REFUSED = 1603 & 0xFF
 
 
@@ -119,8 +119,8 @@ class Msi(unittest.TestCase):
         self.assertEqual(wine.registry(POLICIES), {
             KEYS["server"]: {"url": "https://telemetry.example.com", "enrollment_secret_file": secret},
             KEYS["identity"]: {"email_domain": "example.com"},
-            KEYS[r"destinations\central"]: {"endpoint": "https://telemetry.example.com"},
-            KEYS[r"destinations\central\headers"]: {"Authorization": "Bearer ${device_token}"}})
+            KEYS[r"destinations\1"]: {"name": "central", "endpoint": "https://telemetry.example.com"},
+            KEYS[r"destinations\1\headers"]: {"Authorization": "Bearer ${device_token}"}})
         path = next(iter(wine.registry(ENVIRONMENT).values()))["PATH"]
         self.assertIn(r"C:\Program Files\ClaudeTelemetry", path.split(";")[-1])
 
