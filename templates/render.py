@@ -31,6 +31,7 @@ AGENT = {
         "enrollment_secret_file": "/Library/Application Support/ClaudeTelemetry/enrollment-secret",
     },
     "identity": {"email_domain": "example.com"},
+    "claude": {"settings": "auto", "user_env": True},  # the packages' own configuration switches both off
     "destinations": [{
         "name": "central",
         "endpoint": "https://telemetry.example.com",
@@ -160,7 +161,8 @@ def render(agent):
         **jamf_objects.render(HERE.parent / "installer/jamf/extension-attributes"),
     }
     for manager, (email, serial) in VARIABLES.items():
-        settings = {"UserEmail": email, **AGENT, "claude": {"resource_attributes": {"device.serial_number": serial}}}
+        settings = {"UserEmail": email, **copy.deepcopy(AGENT)}
+        settings["claude"]["resource_attributes"] = {"device.serial_number": serial}
         files[f"profiles/agent-{manager}.mobileconfig"] = profile(
             "agent", "claude-telemetry agent", "Where the telemetry agent delivers, and whose Mac this is.",
             [managed(DOMAIN, settings)])

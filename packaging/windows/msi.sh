@@ -46,6 +46,8 @@ stage() {
     x86_64-w64-mingw32-strip --strip-unneeded -o "$work/claude-telemetry-$name.exe" "$bin/claude-telemetry-$name.exe"
   done
   sed 's/$/\r/' "$LICENSE_FILE" >"$work/LICENSE.txt"
+  sed -e 's|/etc/claude-telemetry/|C:/ProgramData/ClaudeTelemetry/|' -e '/^# Every key:/d' -e '/^# Secrets go/,/^#   install/d' \
+    -e 's/$/\r/' packaging/etc/agent.yaml >"$work/agent.yaml"
   cp packaging/windows/claude-telemetry-agent.wxs "$work/"
   touch -d "@$SOURCE_DATE_EPOCH" "$work"/*
 }
@@ -80,6 +82,8 @@ ROWS
   for pair in ServerUrl:SERVER_URL SecretFile:ENROLLMENT_SECRET_FILE EmailDomain:EMAIL_DOMAIN; do
     query "UPDATE Component SET Condition = '${pair#*:}' WHERE Component = '${pair%:*}'"
   done
+  # 64-bit, permanent, never overwritten.
+  query "UPDATE Component SET Attributes = 400 WHERE Component = 'Configuration'"
   # Handed on when a user without rights starts the installation.
   query "UPDATE Property SET Value = 'WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED;SERVER_URL;ENROLLMENT_SECRET_FILE;EMAIL_DOMAIN;PURGE' WHERE Property = 'SecureCustomProperties'"
 }

@@ -1,4 +1,5 @@
 """The .msi under Wine: install, repair, upgrade, refuse to go back, uninstall with nothing left."""
+import json
 import os
 import pathlib
 import shutil
@@ -16,7 +17,12 @@ ENVIRONMENT = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environmen
 UNINSTALL = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
 SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\claude-telemetry-agent"
 KEYS = {name: rf"HKEY_LOCAL_MACHINE\SOFTWARE\Policies\ClaudeTelemetry\{name}"
-        for name in ("server", "identity", r"destinations\1", r"destinations\1\headers")}
+        for name in ("server", "identity", "claude", r"destinations\1", r"destinations\1\headers")}
+CONFIGURATION = """\
+claude: {{ settings: dropin, user_env: false }}
+relay: {{ listen: "127.0.0.1:{port}", spool: {{ min_free_disk_mib: 0 }} }}
+destinations: [{{ name: central, endpoint: "http://127.0.0.1:9" }}]
+"""
 REFUSED = 1603 & 0xFF
 
 
@@ -119,14 +125,11 @@ class Msi(unittest.TestCase):
         self.assertEqual(wine.registry(POLICIES), {
             KEYS["server"]: {"url": "https://telemetry.example.com", "enrollment_secret_file": secret},
             KEYS["identity"]: {"email_domain": "example.com"},
+            KEYS["claude"]: {"settings": "auto", "user_env": "0x1"},
             KEYS[r"destinations\1"]: {"name": "central", "endpoint": "https://telemetry.example.com"},
             KEYS[r"destinations\1\headers"]: {"Authorization": "Bearer ${device_token}"}})
         path = next(iter(wine.registry(ENVIRONMENT).values()))["PATH"]
         self.assertIn(r"C:\Program Files\ClaudeTelemetry", path.split(";")[-1])
-
-    def test_without_properties_no_policy_is_written(self):
-        self.msiexec("/i", package)
-        self.assertEqual(wine.registry(POLICIES), {})
 
     def test_a_repair_brings_back_what_is_missing(self):
         self.msiexec("/i", package, "SERVER_URL=https://telemetry.example.com")
@@ -139,7 +142,7 @@ class Msi(unittest.TestCase):
         self.assertEqual(wine.registry(POLICIES)[KEYS["server"]], {"url": "https://telemetry.example.com"})
         self.assertTrue(self.running())
 
-    def test_an_upgrade_keeps_settings_and_data_and_there_is_one_product(self):
+    def test_an_upgrade_keeps_settings_and_data_and_there_is_no_way_back(self):
         self.msiexec("/i", older, "SERVER_URL=https://telemetry.example.com", "EMAIL_DOMAIN=example.com")
         self.assertEqual(self.version(), ["0.0.1"])
         (self.data / "agent.yaml").write_text("log: { level: debug }\n")
@@ -150,9 +153,6 @@ class Msi(unittest.TestCase):
         found = wine.registry(POLICIES)
         self.assertEqual(found[KEYS["server"]], {"url": "https://telemetry.example.com"})
         self.assertEqual(found[KEYS["identity"]], {"email_domain": "example.org"})
-
-    def test_an_older_version_is_refused_and_changes_nothing(self):
-        self.msiexec("/i", package)
         self.msiexec("/i", older, code=REFUSED)
         self.assertEqual(self.version(), [(programs.ROOT / "VERSION").read_text().strip()])
         self.assertTrue(self.running())
@@ -163,19 +163,44 @@ class Msi(unittest.TestCase):
         for name in ("install.cmd", "uninstall.cmd"):
             shutil.copy(programs.ROOT / "installer/windows" / name, app)
         shutil.copy(package, app / "claude-telemetry-agent-1.2.3-x64.msi")
-        (app / "agent.yaml").write_text("log: { level: debug }\n")
+        port = programs.free_port()
+        wanted = CONFIGURATION.format(port=port)
+        (app / "agent.yaml").write_text(wanted)
         (app / "enrollment-secret").write_text("s3cret")
         self.assertEqual(wine.run("cmd", "/c", r"app\install.cmd", "EMAIL_DOMAIN=example.com")[1], 0)
         self.assertTrue(self.running())
-        self.assertEqual((self.data / "agent.yaml").read_text(), "log: { level: debug }\n")
+        self.assertEqual((self.data / "agent.yaml").read_text(), wanted)
         self.assertEqual((self.data / "enrollment-secret").read_text(), "s3cret")
         self.assertEqual(wine.registry(POLICIES), {KEYS["identity"]: {"email_domain": "example.com"}})
+        if real:
+            self.relays_and_writes_settings(port)
         self.assertEqual(wine.run("cmd", "/c", r"app\uninstall.cmd", "PURGE=1")[1], 0)
         self.assertFalse(self.running())
         self.assertFalse(self.home.exists() or self.data.exists())
+        if real:
+            self.assertFalse(self.settings().exists(), "Claude Code's settings were not put back")
+
+    def settings(self):
+        return wine.c / "Program Files/ClaudeCode/managed-settings.d/90-claude-telemetry.json"
+
+    def relays_and_writes_settings(self, port):
+        url = f"http://127.0.0.1:{port}"
+        programs.wait_until(lambda: programs.http("GET", url + "/healthz")[0] == 200, 60, what="relay")
+        body = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"hello"}}]}]}]}'
+        status = programs.http("POST", url + "/v1/logs", body, {"Content-Type": "application/json"})[0]
+        self.assertEqual(status, 200)
+        programs.wait_until(self.settings().exists, 60, what="Claude Code's settings")
+        env = json.loads(self.settings().read_text())["env"]
+        self.assertEqual(env["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"], url + "/v1/logs")
 
     def test_it_comes_off_and_keeps_data_until_it_is_told_not_to(self):
         before = snapshot()
+        self.msiexec("/i", package)
+        self.assertEqual(wine.registry(POLICIES), {})
+        self.assertIn("settings: none", (self.data / "agent.yaml").read_text())
+        self.msiexec("/x", package, "PURGE=1")
+        (wine.c / "reverted").unlink(missing_ok=True)
+        self.assertEqual(snapshot(), before)
         self.msiexec("/i", package, "SERVER_URL=https://telemetry.example.com", "EMAIL_DOMAIN=example.com")
         self.assertNotEqual(snapshot(), before)
         (self.data / "spool").mkdir(exist_ok=True)
