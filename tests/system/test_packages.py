@@ -11,11 +11,11 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
-from tests.system.support import programs  # noqa: E402
+from tests.system.support import packages, programs  # noqa: E402
 from tests.system.support.private_root import PrivateRoot, Unavailable  # noqa: E402
 
 ROOT = programs.ROOT
-AGENT, SERVER = "claude-telemetry-agent", "claude-telemetry-server"
+AGENT, SERVER = packages.AGENT, packages.SERVER
 SPOOL = "/var/lib/claude-telemetry/spool"
 CONFIG = """\
 claude: { settings: dropin, user_env: false }
@@ -51,58 +51,32 @@ SECRETS = ["/etc/claude-telemetry", "/etc/claude-telemetry/agent.yaml", "/etc/cl
            "/var/lib/claude-telemetry/local-token-key", SPOOL]
 
 
-def build(out, **environment):
-    done = subprocess.run([ROOT / "packaging/build.sh"], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "BIN": str(programs.BIN), "OUT": str(out), **environment})
-    if done.returncode != 0:
-        raise AssertionError(f"packaging/build.sh: {done.returncode}\n{done.stdout}{done.stderr}")
-
-
-def an_older(package, folder):
-    """The same package with a lower version and another default configuration, as the previous release had."""
-    tree = folder / f"{package.name}.tree"
-    subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
-    control = tree / "DEBIAN/control"
-    control.write_text(re.sub(r"(?m)^Version: .*", "Version: 0.0.1~test", control.read_text()))
-    for default in (tree / "etc/claude-telemetry").iterdir():
-        default.write_text(default.read_text() + "# As it was then.\n")
-    older = folder / package.name.replace("_0", "_0.0.1-test_0", 1)
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, older], check=True, capture_output=True)
-    return older
-
-
 def setUpModule():
-    for tool in ("dpkg-deb", "dpkg-shlibdeps", "rpmbuild", "readelf"):
-        if not shutil.which(tool):
-            raise unittest.SkipTest(f"needs `{tool}`: apt-get install dpkg-dev rpm binutils")
-    for name in (AGENT, "claude-telemetry-doctor", SERVER):
-        if not (programs.BIN / name).exists():
-            raise unittest.SkipTest(f"needs {programs.BIN / name}: make build")
-    global holder, packages, debs, rpms, older
+    packages.need("dpkg-deb", "dpkg-shlibdeps", "rpmbuild", "readelf")
+    global holder, made, debs, rpms, older
     holder = programs.Folder()
     folder = holder.__enter__()
     unittest.addModuleCleanup(holder.__exit__)
-    packages = folder / "packages"
-    build(packages)
-    debs = {name: next(packages.glob(f"{name}_*.deb")) for name in (AGENT, SERVER)}
-    rpms = {name: next(packages.glob(f"{name}-*.rpm")) for name in (AGENT, SERVER)}
-    older = an_older(debs[AGENT], folder)
+    made = folder / "packages"
+    packages.build(made)
+    debs, rpms = packages.debs(made), packages.rpms(made)
+    older = packages.an_older(debs[AGENT], folder)
 
 
 class Built(unittest.TestCase):
     def test_the_same_programs_give_the_same_bytes(self):
         with programs.Folder() as again:
-            build(again / "packages")
-            self.assertEqual((again / "packages/SHA256SUMS").read_text(), (packages / "SHA256SUMS").read_text())
+            packages.build(again / "packages")
+            self.assertEqual((again / "packages/SHA256SUMS").read_text(), (made / "SHA256SUMS").read_text())
 
     def test_the_checksums_cover_every_file(self):
-        done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=packages, capture_output=True)
+        done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=made, capture_output=True)
         self.assertEqual(done.returncode, 0, done.stdout)
-        named = {line.split()[1] for line in (packages / "SHA256SUMS").read_text().splitlines()}
-        self.assertEqual(named | {"SHA256SUMS"}, {path.name for path in packages.iterdir()})
+        named = {line.split()[1] for line in (made / "SHA256SUMS").read_text().splitlines()}
+        self.assertEqual(named | {"SHA256SUMS"}, {path.name for path in made.iterdir()})
 
     def test_the_bill_of_materials_names_the_libraries_dpkg_knows(self):
-        document = json.loads(next(packages.glob("*.spdx.json")).read_text())
+        document = json.loads(next(made.glob("*.spdx.json")).read_text())
         listed = {each["name"]: each["versionInfo"] for each in document["packages"]}
         for library in ("libc6", "libcurl4", "libssl3", "zlib1g"):
             installed = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", library], capture_output=True, text=True)
@@ -117,7 +91,7 @@ class Built(unittest.TestCase):
             sign = again / "sign"
             sign.write_text(f'#!/bin/sh\nbasename "$1" >> {again}/signed\necho signed >> "$1"\n')
             sign.chmod(0o755)
-            build(again / "packages", SIGN_COMMAND=str(sign))
+            packages.build(again / "packages", SIGN_COMMAND=str(sign))
             signed = (again / "signed").read_text().split()
             self.assertEqual(signed[-1], "SHA256SUMS")
             self.assertEqual(sorted(signed[:-1]), sorted(p.name for p in [*debs.values(), *rpms.values()]))
@@ -131,7 +105,7 @@ class Built(unittest.TestCase):
                 (folder / name).write_text(f"#!/bin/sh\necho {name} 0.0.1\n")
                 (folder / name).chmod(0o755)
             with self.assertRaisesRegex(AssertionError, "says 'claude-telemetry-agent 0.0.1', VERSION says"):
-                build(folder / "packages", BIN=str(folder))
+                packages.build(folder / "packages", BIN=str(folder))
 
     def test_lintian_finds_no_error(self):
         if not shutil.which("lintian"):

@@ -50,6 +50,7 @@ class PrivateRoot:
             raise Unavailable(f"no private root here: {said}")
         children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children").read_text()
         self.enter = ["nsenter", "-t", children.split()[0], "-m", "-n", "-p"]
+        self.outside = self.enter  # where the copy is seen as a folder
         self.prefix = [*self.enter, "chroot", f"{self.folder}/merged", "env", "-i", "LC_ALL=C.UTF-8", "HOME=/root",
                        "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"]
 
@@ -90,4 +91,4 @@ class PrivateRoot:
     def changed(self):
         """Everything that differs from the machine's own files."""
         find = ["find", f"{self.folder}/upper", "-mindepth", "1", "!", "-type", "c", "!", "-type", "d", "-printf", "%P\n"]
-        return set(subprocess.run([*self.enter, *find], check=True, capture_output=True, text=True).stdout.split("\n"))
+        return set(subprocess.run([*self.outside, *find], check=True, capture_output=True, text=True).stdout.split("\n"))
