@@ -15,7 +15,7 @@ mount -t tmpfs tmpfs "$1"
 cd "$1"
 mkdir upper work merged
 mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" merged
-rm -rf merged/etc/claude-code merged/root/.claude merged/etc/fstab merged/var/log/journal
+rm -rf merged/etc/claude-* merged/var/lib/claude-telemetry* merged/root/.claude merged/etc/fstab merged/var/log/journal
 rm -f merged/usr/sbin/policy-rc.d # images for containers forbid services to start
 echo 0123456789abcdef0123456789abcdef > merged/etc/machine-id
 # Machines with the older layout of control groups boot only when they are told.

@@ -16,7 +16,7 @@ mount -t proc proc merged/proc
 mount --rbind /dev merged/dev
 for fresh in run tmp home; do mount -t tmpfs -o mode=0755 tmpfs "merged/$fresh"; done
 chmod 1777 merged/tmp
-rm -rf merged/etc/claude-code merged/root/.claude
+rm -rf merged/etc/claude-* merged/var/lib/claude-telemetry* merged/root/.claude
 ip link set lo up
 echo ready
 exec sleep infinity
