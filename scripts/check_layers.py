@@ -14,6 +14,7 @@ MAY_INCLUDE = {
     "core/plist": ["base", "core/json", "core/plist"],
     "core/registry": ["base", "platform", "core/json", "core/registry"],
     "core/log": ["base", "platform", "core/log", "core/json"],
+    "core/metrics": ["base", "core/metrics"],
     "core/crypto": ["base", "platform", "core/crypto"],
     "core/otlp": ["base", "core/otlp", "core/json"],
     "core/config": ["base", "platform", "core/config", "core/json", "core/registry"],

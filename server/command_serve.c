@@ -67,6 +67,9 @@ struct service {
     struct schedule *schedule;
     struct alerts *alerts;
     struct query query;
+    struct query_meters meters;
+    struct http_budget *bodies;
+    struct ready *ready;
     struct portal *portal;
     struct lane lanes[MAX_LOOPS];
     unsigned lane_count;
@@ -110,6 +113,64 @@ static void front_make_error(void *context, const struct http_request *request, 
         router_make_error(s->router, request, status, reason, body, content_type);
 }
 
+static void front_on_answered(void *context, const struct http_request *request, int status,
+                              uint64_t took_ns)
+{
+    struct service *s = context;
+    enum query_area area = ingest_owns(request->path)                  ? QUERY_INGEST
+                           : bytes_starts_with(request->path, "/api/") ? QUERY_API
+                                                                       : QUERY_PORTAL;
+    histogram_add(&s->meters.requests[area], took_ns);
+    log_debug(s->log, "http", "answered method=%.*s path=%.*s status=%d ms=%llu",
+              (int)request->method.len, (const char *)request->method.data, (int)request->path.len,
+              (const char *)request->path.data, status, (unsigned long long)(took_ns / NS_PER_MS));
+}
+
+static void add_http(struct http_server_counters *sum, const struct http_server *server)
+{
+    struct http_server_counters one;
+    if (!server)
+        return;
+    http_server_counters(server, &one);
+    sum->connections_total += one.connections_total;
+    sum->connections_open += one.connections_open;
+    sum->requests_total += one.requests_total;
+    sum->bytes_in_total += one.bytes_in_total;
+    sum->bytes_out_total += one.bytes_out_total;
+    for (int i = 0; i < 6; i++)
+        sum->answered_total[i] += one.answered_total[i];
+}
+
+static void put_more_metrics(void *context, struct metrics *m)
+{
+    struct service *s = context;
+    struct http_server_counters sum = {0};
+    char labels[24];
+    for (unsigned i = 0; i < s->lane_count; i++) {
+        add_http(&sum, s->lanes[i].http);
+        add_http(&sum, s->lanes[i].grpc);
+    }
+    metrics_put(m, "claude_telemetry_connections_open", "gauge", "Connections.",
+                sum.connections_open);
+    metrics_put(m, "claude_telemetry_connections_total", "counter", "Connections accepted.",
+                sum.connections_total);
+    metrics_put(m, "claude_telemetry_http_requests_total", "counter", "Requests whose head came.",
+                sum.requests_total);
+    metrics_put_name(m, "claude_telemetry_http_answers_total", "counter",
+                     "Answers by class of status.");
+    for (int i = 1; i < 6; i++) {
+        snprintf(labels, sizeof labels, "{class=\"%dxx\"}", i);
+        metrics_put_sample(m, "claude_telemetry_http_answers_total", labels, sum.answered_total[i]);
+    }
+    metrics_put(m, "claude_telemetry_http_received_bytes_total", "counter", "Bytes read.",
+                sum.bytes_in_total);
+    metrics_put(m, "claude_telemetry_http_sent_bytes_total", "counter", "Bytes written.",
+                sum.bytes_out_total);
+    metrics_put_name(m, "claude_telemetry_build_info", "gauge", "Which program this is.");
+    metrics_put_sample(m, "claude_telemetry_build_info", "{version=\"" CT_VERSION "\"}", 1);
+    fleet_put_metrics(s->fleet, m);
+}
+
 /* ---- Parts ---- */
 
 static bool open_parts(struct service *s, struct error *err)
@@ -133,6 +194,17 @@ static bool open_parts(struct service *s, struct error *err)
     });
     s->router = router_create(
         &(struct router_options){.login = s->login, .sessions = s->sessions, .log = s->log});
+    s->bodies = http_budget_create(settings->max_receiving_mib * MIB);
+    s->meters =
+        (struct query_meters){.bodies = s->bodies, .context = s, .put_more = put_more_metrics};
+    for (int i = 0; i < QUERY_AREAS; i++)
+        s->meters.requests[i] = histogram_of_time();
+    s->ready = ready_create(&(struct ready_options){.control = s->control,
+                                                    .messages = s->messages,
+                                                    .ingest = s->ingest,
+                                                    .fs = &fs_real,
+                                                    .data = settings->data,
+                                                    .clock = s->clock});
     s->query = (struct query){
         .messages = s->messages,
         .control = s->control,
@@ -140,6 +212,8 @@ static bool open_parts(struct service *s, struct error *err)
         .ingest = s->ingest,
         .gate = s->gate,
         .login = s->login,
+        .ready = s->ready,
+        .meters = &s->meters,
         .clock = s->clock,
         .log = s->log,
         .started_ns = clock_wall_ns(s->clock),
@@ -217,7 +291,9 @@ static struct http_server *make_server(struct service *s, struct loop *loop, str
         .handlers = {.context = s,
                      .on_head = front_on_head,
                      .on_request = front_on_request,
-                     .make_error = front_make_error},
+                     .make_error = front_make_error,
+                     .on_answered = front_on_answered},
+        .budget = s->bodies,
         .max_body_bytes = s->settings->max_request_mib * MIB,
         .tls_cert_file = s->settings->tls_cert,
         .tls_key_file = s->settings->tls_key,
@@ -342,6 +418,8 @@ static void close_all(struct service *s)
     }
     for (unsigned i = 0; i < s->lane_count; i++)
         loop_destroy(s->lanes[i].loop);
+    http_budget_destroy(s->bodies);
+    ready_destroy(s->ready);
     prices_destroy(s->prices);
     gate_destroy(s->gate);
     sessions_destroy(s->sessions);
@@ -412,6 +490,7 @@ int serve_with_clock(const struct settings *settings, const struct clock *clock,
     s->settings = settings;
     s->clock = clock;
     s->round_ms = round_ms;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     s->log = log_create((enum log_level)settings->log_level, settings->log_json);
     int code = EXIT_DONE;
     if (start(s, &err)) {

@@ -37,7 +37,7 @@ struct settings {
     char *tls_cert, *tls_key;      /* NULL: no TLS */
     int log_level;                 /* enum log_level */
     bool log_json;
-    uint32_t max_request_mib, loops;
+    uint32_t max_request_mib, max_receiving_mib, loops;
     struct integrations integrations;
     bool import_daily;
     char *alert_webhook_url, *alert_secret, *alert_slack_url, *alert_ca_file; /* NULL: none */

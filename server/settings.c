@@ -60,6 +60,12 @@ static const struct config_key keys[] = {
      .summary = "Largest OTLP request, after inflating.",
      .min = 1,
      .max = 256},
+    {.path = "max_receiving_mib",
+     .type = CONFIG_INTEGER,
+     .fallback = "256",
+     .summary = "Memory for the bodies of all requests that are not answered yet; beyond it 503.",
+     .min = 2,
+     .max = 65536},
     {.path = "loops",
      .type = CONFIG_INTEGER,
      .fallback = "2",
@@ -374,6 +380,7 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
     out->tls_cert = text_of(o->tls_cert, config, "tls.cert");
     out->tls_key = text_of(o->tls_key, config, "tls.key");
     out->max_request_mib = (uint32_t)config_integer(config, "max_request_mib");
+    out->max_receiving_mib = (uint32_t)config_integer(config, "max_receiving_mib");
     out->loops = (uint32_t)config_integer(config, "loops");
     bool good = read_log(o, config, out, err) && read_integrations(config, out, err) &&
                 read_alerts(config, out, err) && check(out, err);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "core/http/client.h"
 #include "core/http/internal.h"
+#include "platform/platform.h"
 
 enum { ANSWER_HEADER_BYTES = 64 * 1024, ERROR_BODY_BYTES = 4096 };
 
@@ -58,6 +59,8 @@ struct http_exchange *exchange_create(struct connection *connection,
     exchange->connection = connection;
     exchange->thread = pthread_self();
     exchange->link = connection->server->link;
+    exchange->budget = connection->server->options.budget;
+    exchange->begun_ns = clock_monotonic_ns(&platform_clock);
     atomic_fetch_add(&exchange->link->references, 1);
     return exchange;
 }
@@ -85,7 +88,7 @@ void exchange_destroy(struct http_exchange *exchange)
         return;
     server_link_drop(exchange->link);
     answer_clear(&exchange->answer);
-    buffer_clear(&exchange->body);
+    exchange_drop_body(exchange);
     free(exchange->head);
     free(exchange);
 }
@@ -191,6 +194,7 @@ void exchange_fail(struct http_exchange *exchange, int status, const char *reaso
     struct http_server *server = exchange->connection->server;
     const struct http_handlers *handlers = &server->options.handlers;
     struct buffer body = {.max_bytes = ERROR_BODY_BYTES};
+    static const char *const try_again[] = {"retry-after", "1", NULL};
     const char *content_type = "text/plain; charset=utf-8";
     if (handlers->make_error)
         handlers->make_error(handlers->context, &exchange->request, status, reason, &body,
@@ -202,8 +206,10 @@ void exchange_fail(struct http_exchange *exchange, int status, const char *reaso
     answer_clear(&exchange->answer);
     copy_answer(&exchange->answer, &(struct http_answer){.status = status,
                                                          .content_type = content_type,
-                                                         .headers = status == 415 ? codings : NULL,
                                                          .body = buffer_bytes(&body),
+                                                         .headers = status == 503   ? try_again
+                                                                    : status == 415 ? codings
+                                                                                    : NULL,
                                                          .close = close,
                                                          .grpc_status = grpc_status_of(status),
                                                          .grpc_message = reason});
@@ -225,6 +231,17 @@ static int coding_of(const struct http_request *request)
         coding = gzip && coding == 0 ? 1 : -1;
     }
     return coding;
+}
+
+void exchange_note_answer(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->connection->server;
+    const struct http_handlers *handlers = &server->options.handlers;
+    int status = exchange->answer.status;
+    server_count_answer(server, status);
+    if (handlers->on_answered)
+        handlers->on_answered(handlers->context, &exchange->request, status,
+                              clock_monotonic_ns(&platform_clock) - exchange->begun_ns);
 }
 
 bool exchange_begin(struct http_exchange *exchange, bool has_length, uint64_t content_length)
@@ -266,6 +283,10 @@ bool exchange_inflate(struct http_exchange *exchange)
     }
     buffer_clear(&exchange->body);
     exchange->body = plain;
+    if (!exchange_charge(exchange)) {
+        exchange_fail(exchange, 503, BUDGET_REASON, false);
+        return false;
+    }
     return true;
 }
 

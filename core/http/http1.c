@@ -69,7 +69,7 @@ static void send_answer(struct connection *c, bool body_is_read)
 {
     struct http_exchange *exchange = c->exchange;
     c->exchange = NULL;
-    server_count_answer(c->server, exchange->answer.status);
+    exchange_note_answer(exchange);
     bool keep = c->keep_alive && !exchange->answer.close && !c->server->draining &&
                 (body_is_read || may_discard(c));
     put_answer(c, exchange, keep);
@@ -123,6 +123,10 @@ static void begin_body(struct connection *c, const struct http1_head *head, bool
         size_t first = body->max_bytes < BODY_STEP_BYTES ? body->max_bytes : BODY_STEP_BYTES;
         bool fits = buffer_reserve(body, first);
         (void)fits;
+    }
+    if (!exchange_charge(c->exchange)) {
+        fail(c, 503, BUDGET_REASON);
+        return;
     }
     if (head->expects_continue && !more_is_here)
         put_text(c, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -209,6 +213,10 @@ static void take_chunks(struct connection *c, struct bytes *input)
                 fail(c, 413, "the body is larger than this server takes");
                 return;
             }
+            if (!exchange_charge(c->exchange)) {
+                fail(c, 503, BUDGET_REASON);
+                return;
+            }
             break;
         case HTTP1_CHUNKS_MORE:
             c->window_bytes += before - input->len;
@@ -233,6 +241,10 @@ static void take_body(struct connection *c, struct bytes *input)
         bytes_make(input->data, input->len < c->body_left ? input->len : (size_t)c->body_left);
     bool fits = buffer_append(&c->exchange->body, part);
     (void)fits; /* the ceiling is the length */
+    if (!exchange_charge(c->exchange)) {
+        fail(c, 503, BUDGET_REASON);
+        return;
+    }
     *input = bytes_make(input->data + part.len, input->len - part.len);
     c->window_bytes += part.len;
     c->body_left -= part.len;
@@ -250,6 +262,8 @@ uint8_t *http1_body_room(struct connection *c, size_t *room)
         if (!buffer_reserve(body, step))
             return NULL;
     }
+    if (body->capacity != c->exchange->charged && c->exchange->budget)
+        return NULL; /* http1_take() brings it to account, or refuses */
     size_t free_bytes = body->capacity - body->len;
     *room = free_bytes < c->body_left ? free_bytes : (size_t)c->body_left;
     return body->data + body->len;

@@ -247,6 +247,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
                       false);
     else if (!buffer_append(&stream->exchange->body, bytes_make(data, len)))
         exchange_fail(stream->exchange, 413, "the body is larger than this server takes", false);
+    else if (!exchange_charge(stream->exchange))
+        exchange_fail(stream->exchange, 503, BUDGET_REASON, false);
     if (stream->exchange->ready) {
         http2_answer(stream->exchange);
         return 0;
@@ -407,8 +409,8 @@ void http2_answer(struct http_exchange *exchange)
 {
     struct http2_stream *stream = exchange->stream;
     struct http2 *h = stream->http2;
-    server_count_answer(h->connection->server, exchange->answer.status);
-    buffer_clear(&exchange->body);
+    exchange_note_answer(exchange);
+    exchange_drop_body(exchange);
     h->held -= stream->held;
     stream->held = 0;
     if (stream->is_grpc)

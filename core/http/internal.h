@@ -65,6 +65,9 @@ struct http_exchange {
     bool ready;       /* the loop's thread has the answer; only that thread looks here */
     size_t max_body_bytes;
     struct buffer body;
+    struct http_budget *budget; /* NULL: none; outlives the server, as the exchange may */
+    size_t charged;             /* of the body, to the budget */
+    uint64_t begun_ns;          /* monotonic */
     struct answer answer;
     struct socket_address local, remote;
     uint8_t *head; /* what request's views point into */
@@ -90,6 +93,19 @@ void exchange_complete(struct http_exchange *exchange);
 
 /* Replaces a gzip body by what it holds; false, and an answer set, when that cannot be done. */
 bool exchange_inflate(struct http_exchange *exchange);
+
+/* Its answer goes out now: counts and measures it. */
+void exchange_note_answer(struct http_exchange *exchange);
+
+/* Why a body is refused that the budget does not cover. */
+#define BUDGET_REASON "the server receives too much at once; try again in a second"
+
+/*
+ * Brings what the body holds now to account. False when the budget does not cover it: the body
+ * is dropped then, and the caller answers 503. --- budget.c ---
+ */
+bool exchange_charge(struct http_exchange *exchange);
+void exchange_drop_body(struct http_exchange *exchange);
 
 /* Sets an answer of the server's own. */
 void exchange_fail(struct http_exchange *exchange, int status, const char *reason, bool close);

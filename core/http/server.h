@@ -81,7 +81,28 @@ struct http_handlers {
      */
     void (*make_error)(void *context, const struct http_request *request, int status,
                        const char *reason, struct buffer *body, const char **content_type);
+
+    /*
+     * Called on the loop's thread when a request's answer is about to be sent, `took_ns` after its head
+     * came; `request` may be partly empty. For measuring only. May be NULL.
+     */
+    void (*on_answered)(void *context, const struct http_request *request, int status,
+                        uint64_t took_ns);
 };
+
+/*
+ * Memory for bodies, shared by any number of servers on any threads: a body counts from its first
+ * byte until its request is answered. What does not fit is answered 503.
+ */
+struct http_budget;
+struct http_budget *http_budget_create(size_t max_bytes);
+void http_budget_destroy(struct http_budget *budget); /* after the last exchange; NULL is fine */
+
+struct http_budget_state {
+    size_t max_bytes, held_bytes;
+    uint64_t refused_total;
+};
+void http_budget_read(const struct http_budget *budget, struct http_budget_state *out);
 
 struct http_answer {
     int status;
@@ -103,6 +124,7 @@ void http_respond_json(struct http_exchange *exchange, int status, struct bytes 
 struct http_server_options {
     struct http_handlers handlers;
     size_t max_body_bytes;         /* inflated; default 64 MiB when 0 */
+    struct http_budget *budget;    /* borrowed; NULL: each body by itself is bounded only */
     size_t max_connections;        /* default 1024 when 0; then the one silent longest, for a second
                                       or more, gives way, or further ones wait in the backlog */
     uint32_t header_timeout_ms;    /* default 10,000; absolute, from the first byte or accept */

@@ -2,16 +2,23 @@
 #ifndef SERVER_FLEET_DEVICE_H
 #define SERVER_FLEET_DEVICE_H
 
+#include <stdatomic.h>
+
 #include "core/json/writer.h"
 #include "server/fleet/document.h"
 #include "server/fleet/fleet.h"
 #include "server/store/fleet.h"
+
+/* The kinds that have a state, by name; the order is that of fleet_kinds[]. */
+enum { FLEET_KINDS = 6, FLEET_STATES = 4 };
+extern const char *const fleet_kinds[FLEET_KINDS];
 
 struct fleet {
     struct fleet_options options;
     const struct control_fleet_kind *store;
     struct throttle *guesses; /* of enrolment secrets, by address */
     struct watch *watch;
+    atomic_uint counts[FLEET_KINDS][FLEET_STATES]; /* as of the last sweep */
 };
 
 /* The device whose token the request carries; answers itself, and is false, when there is none. */
@@ -35,6 +42,9 @@ void fleet_verdict(const struct fleet_device *device, struct bytes heartbeat, ui
 /* Answers with what was written to `out`, or with the failure; clears `out`. */
 void fleet_answer(struct route_call *call, struct buffer *out, const struct json_writer *w,
                   bool good, const struct error *err);
+
+/* Takes the numbers that fleet_put_metrics() shows. */
+MUST_USE bool fleet_count(struct fleet *fleet, struct error *err);
 
 route_handler fleet_list_health, fleet_list_changes;
 route_handler fleet_find_mark;

@@ -560,7 +560,7 @@ static bool sweep_devices(struct fleet *f, struct error *err)
 
 bool fleet_sweep(struct fleet *f, struct error *err)
 {
-    return sweep_devices(f, err) && watch_sweep(f->watch, err);
+    return sweep_devices(f, err) && watch_sweep(f->watch, err) && fleet_count(f, err);
 }
 
 static const struct route routes[] = {

@@ -37,6 +37,10 @@ void fleet_destroy(struct fleet *fleet); /* NULL is fine */
 
 struct route_table fleet_routes(struct fleet *fleet);
 
+/* How many of each kind are in which state, as of the last sweep: for /metrics. Never waits. */
+struct metrics;
+void fleet_put_metrics(const struct fleet *fleet, struct metrics *metrics);
+
 /* Judges everything that should report anew and notes what changed. Call about once a minute, from any
  * one thread. */
 MUST_USE bool fleet_sweep(struct fleet *fleet, struct error *err);

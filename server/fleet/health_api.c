@@ -3,13 +3,14 @@
 #include <string.h>
 
 #include "core/json/writer.h"
+#include "core/metrics/metrics.h"
 #include "server/fleet/device.h"
 
-enum { KINDS = 6, STATES = 4, DEFAULT_CHANGES = 100, MOST_CHANGES = 1000 };
+enum { DEFAULT_CHANGES = 100, MOST_CHANGES = 1000 };
 #define LIST_BYTES (64 * MIB)
 
-static const char *const kinds[KINDS] = {"device",     "person",      "token",
-                                         "credential", "integration", "importer"};
+const char *const fleet_kinds[FLEET_KINDS] = {"device",     "person",      "token",
+                                              "credential", "integration", "importer"};
 
 static void put_text(struct json_writer *w, const char *key, struct bytes text)
 {
@@ -30,7 +31,7 @@ struct listing {
     struct json_writer w;
     struct bytes kind, state; /* empty: all */
     uint64_t now_ns;
-    unsigned counts[KINDS][STATES];
+    unsigned counts[FLEET_KINDS][FLEET_STATES];
 };
 
 /* "token:12" is the kind "token" with the id "12". */
@@ -40,8 +41,8 @@ static void put_health(struct listing *l, const struct fleet_health *h)
     size_t len = colon ? (size_t)(colon - h->subject) : 0;
     struct bytes kind = bytes_make(h->subject, len);
     const char *state = health_state_name((enum health_state)h->state);
-    for (int k = 0; k < KINDS; k++)
-        if (bytes_equal_text(kind, kinds[k]))
+    for (int k = 0; k < FLEET_KINDS; k++)
+        if (bytes_equal_text(kind, fleet_kinds[k]))
             l->counts[k][h->state]++;
     if ((l->kind.len > 0 && !bytes_equal(l->kind, kind)) ||
         (l->state.len > 0 && !bytes_equal_text(l->state, state)))
@@ -91,10 +92,10 @@ static void put_counts(struct listing *l)
 {
     json_put_key(&l->w, "counts");
     json_object_open(&l->w);
-    for (int k = 0; k < KINDS; k++) {
-        json_put_key(&l->w, kinds[k]);
+    for (int k = 0; k < FLEET_KINDS; k++) {
+        json_put_key(&l->w, fleet_kinds[k]);
         json_object_open(&l->w);
-        for (int s = 0; s < STATES; s++) {
+        for (int s = 0; s < FLEET_STATES; s++) {
             json_put_key(&l->w, health_state_name((enum health_state)s));
             json_put_uint(&l->w, l->counts[k][s]);
         }
@@ -106,8 +107,8 @@ static void put_counts(struct listing *l)
 static bool is_known(struct bytes kind)
 {
     bool known = kind.len == 0;
-    for (int k = 0; k < KINDS; k++)
-        known |= bytes_equal_text(kind, kinds[k]);
+    for (int k = 0; k < FLEET_KINDS; k++)
+        known |= bytes_equal_text(kind, fleet_kinds[k]);
     return known;
 }
 
@@ -175,4 +176,56 @@ void fleet_list_changes(void *context, struct route_call *call)
     json_array_close(&w);
     json_object_close(&w);
     fleet_answer(call, &out, &w, good, &err);
+}
+
+/* ---- /metrics ---- */
+
+struct tally {
+    unsigned counts[FLEET_KINDS][FLEET_STATES];
+};
+
+static bool tally_device(void *context, const struct fleet_device *device, struct bytes heartbeat)
+{
+    struct tally *t = context;
+    (void)heartbeat;
+    t->counts[0][device->state]++;
+    return true;
+}
+
+static bool tally_other(void *context, const struct fleet_health *h)
+{
+    struct tally *t = context;
+    for (int k = 1; k < FLEET_KINDS; k++) {
+        size_t len = strlen(fleet_kinds[k]);
+        if (strncmp(h->subject, fleet_kinds[k], len) == 0 && h->subject[len] == ':')
+            t->counts[k][h->state]++;
+    }
+    return true;
+}
+
+bool fleet_count(struct fleet *f, struct error *err)
+{
+    struct tally t = {0};
+    struct control_store *control = f->options.control;
+    if (!f->store->device_list(control, tally_device, &t, err) ||
+        !f->store->health_list(control, tally_other, &t, err))
+        return false;
+    for (int k = 0; k < FLEET_KINDS; k++)
+        for (int s = 0; s < FLEET_STATES; s++)
+            atomic_store(&f->counts[k][s], t.counts[k][s]);
+    return true;
+}
+
+void fleet_put_metrics(const struct fleet *f, struct metrics *m)
+{
+    static const char name[] = "claude_telemetry_health";
+    char labels[64];
+    metrics_put_name(m, name, "gauge", "How many are in which state, as of the last look.");
+    for (int k = 0; k < FLEET_KINDS; k++) {
+        for (int s = 0; s < FLEET_STATES; s++) {
+            snprintf(labels, sizeof labels, "{kind=\"%s\",state=\"%s\"}", fleet_kinds[k],
+                     health_state_name((enum health_state)s));
+            metrics_put_sample(m, name, labels, atomic_load(&f->counts[k][s]));
+        }
+    }
 }

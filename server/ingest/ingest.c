@@ -29,6 +29,7 @@ struct ingest {
     const struct prices *prices;
     size_t max_request_bytes;
     struct writer *writer;
+    struct writer_meters meters;
     struct atomic_counters counters;
 };
 
@@ -58,11 +59,16 @@ struct ingest *ingest_create(const struct ingest_options *options)
     in->prices = options->prices;
     in->max_request_bytes =
         options->max_request_bytes ? options->max_request_bytes : DEFAULT_REQUEST_BYTES;
+    in->meters = (struct writer_meters){.commit_time = histogram_of_time(),
+                                        .commit_rows = histogram_of_sizes(),
+                                        .commit_requests = histogram_of_sizes(),
+                                        .wait_time = histogram_of_time()};
     in->writer = writer_create(&(struct writer_options){
         .store = options->store,
         .gate = options->gate,
         .clock = options->clock,
         .log = options->log,
+        .meters = &in->meters,
         .max_jobs = options->max_queue_requests ? options->max_queue_requests
                                                 : (size_t)DEFAULT_QUEUE_REQUESTS,
         .max_bytes = options->max_queue_bytes ? options->max_queue_bytes : DEFAULT_QUEUE_BYTES,
@@ -408,6 +414,11 @@ bool ingest_store_is_down(const struct ingest *in)
 void ingest_run_on_writer(struct ingest *in, void (*job)(void *context), void *context)
 {
     writer_run(in->writer, job, context);
+}
+
+const struct writer_meters *ingest_meters(const struct ingest *in)
+{
+    return &in->meters;
 }
 
 void ingest_counters(const struct ingest *in, struct ingest_counters *out)

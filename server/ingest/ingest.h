@@ -30,6 +30,7 @@
 #include "server/store/messages.h"
 
 struct ingest;
+struct writer_meters; /* server/ingest/writer.h */
 
 struct ingest_options {
     struct message_store *store; /* borrowed; its put is called from the writer thread only */
@@ -67,6 +68,9 @@ bool ingest_store_is_down(const struct ingest *ingest);
  * (retention, erasure, rows that do not come as OTLP). Blocks until it is done.
  */
 void ingest_run_on_writer(struct ingest *ingest, void (*job)(void *context), void *context);
+
+/* Histograms: how long commits take and what they hold, how long requests wait for one. */
+const struct writer_meters *ingest_meters(const struct ingest *ingest);
 
 struct ingest_counters {
     uint64_t requests[OTLP_SIGNAL_COUNT];                          /* stored or replayed */

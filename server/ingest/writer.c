@@ -24,6 +24,7 @@ struct writer {
     const struct clock *clock;
     struct log *log;
     size_t max_jobs, max_bytes;
+    struct writer_meters *meters;
     pthread_t thread;
 
     pthread_mutex_t lock; /* over all below */
@@ -49,7 +50,12 @@ static bool put(struct writer *w, const struct message_batch *batches, size_t co
 {
     uint64_t begun_ns = clock_monotonic_ns(w->clock);
     bool stored = w->store->kind->put(w->store, batches, count, results, err);
-    uint64_t took_ns = clock_monotonic_ns(w->clock) - begun_ns;
+    uint64_t took_ns = clock_monotonic_ns(w->clock) - begun_ns, rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += batches[i].message_count + batches[i].usage_count;
+    histogram_add(&w->meters->commit_time, took_ns);
+    histogram_add(&w->meters->commit_rows, rows);
+    histogram_add(&w->meters->commit_requests, count);
 
     pthread_mutex_lock(&w->lock);
     bool changed = w->counters.failing == stored;
@@ -79,8 +85,11 @@ static bool is_the_store(const struct error *err)
 static void store_group(struct writer *w, struct group *g)
 {
     struct error err = {0};
-    for (size_t i = 0; i < g->count; i++)
+    uint64_t now_ns = clock_monotonic_ns(w->clock);
+    for (size_t i = 0; i < g->count; i++) {
         g->batches[i] = g->jobs[i]->batch;
+        histogram_add(&w->meters->wait_time, now_ns - g->jobs[i]->queued_ns);
+    }
     bool stored = put(w, g->batches, g->count, g->results, &err);
     if (stored || g->count == 1 || is_the_store(&err)) {
         for (size_t i = 0; i < g->count; i++)
@@ -171,6 +180,7 @@ struct writer *writer_create(const struct writer_options *options)
     w->log = options->log;
     w->max_jobs = options->max_jobs;
     w->max_bytes = options->max_bytes;
+    w->meters = options->meters;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->work, NULL);
@@ -208,6 +218,7 @@ bool writer_submit(struct writer *w, struct writer_job *job)
     bool fits = !is_full(w, job->bytes);
     if (fits) {
         job->next = NULL;
+        job->queued_ns = clock_monotonic_ns(w->clock);
         *w->last = job;
         w->last = &job->next;
         w->counters.jobs++;

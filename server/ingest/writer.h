@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/log/log.h"
+#include "core/metrics/metrics.h"
 #include "server/auth/gate.h"
 #include "server/store/messages.h"
 
@@ -27,6 +28,12 @@ struct writer_job {
     void (*done)(struct writer_job *job, bool stored, const struct put_result *result,
                  const struct error *err);
     struct writer_job *next;
+    uint64_t queued_ns; /* monotonic; the writer's */
+};
+
+/* What the writer measures; shared, added to while others read. */
+struct writer_meters {
+    struct histogram commit_time, commit_rows, commit_requests, wait_time;
 };
 
 struct writer_options {
@@ -35,6 +42,7 @@ struct writer_options {
     const struct clock *clock;
     struct log *log;
     size_t max_jobs, max_bytes;
+    struct writer_meters *meters; /* borrowed */
 };
 
 struct writer *writer_create(const struct writer_options *options);

@@ -12,13 +12,24 @@
 
 #include "base/clock.h"
 #include "core/log/log.h"
+#include "core/metrics/metrics.h"
 #include "server/auth/gate.h"
 #include "server/auth/login.h"
 #include "server/importers/integrations.h"
 #include "server/ingest/ingest.h"
+#include "server/query/ready.h"
 #include "server/router/router.h"
 #include "server/store/control.h"
 #include "server/store/messages.h"
+
+/* What the whole server measures, for /metrics. */
+enum query_area { QUERY_INGEST, QUERY_API, QUERY_PORTAL, QUERY_AREAS };
+struct query_meters {
+    struct histogram requests[QUERY_AREAS];
+    const struct http_budget *bodies; /* borrowed */
+    void *context;
+    void (*put_more)(void *context, struct metrics *metrics); /* what others count; never waits */
+};
 
 /* What handlers need; the context of the route table. All borrowed. */
 struct query {
@@ -28,6 +39,8 @@ struct query {
     struct ingest *ingest;
     struct gate *gate;
     struct login *login;
+    struct ready *ready;
+    const struct query_meters *meters;
     const struct clock *clock;
     struct log *log;
     uint64_t started_ns;    /* wall */

@@ -1,11 +1,9 @@
-/* Logins, and what the server says of itself: /healthz, /readyz, /metrics, refusals. */
+/* Logins, and what the server says of itself: /healthz, /readyz, refusals. */
 #include <stdio.h>
 
 #include "core/json/reader.h"
 #include "core/json/writer.h"
 #include "server/query/handlers.h"
-
-enum { METRICS_BYTES = 64 * 1024 };
 
 /* ---- POST /api/v1/auth/login ---- */
 
@@ -115,96 +113,15 @@ void query_health(void *context, struct route_call *call)
 void query_ready(void *context, struct route_call *call)
 {
     struct query *q = context;
-    struct error err = {0};
-    struct buffer value = {.max_bytes = KIB};
-    bool control = q->control->kind->value_get(q->control, "jwt_key", &value, &err);
-    if (value.data)
-        memset(value.data, 0, value.len);
-    buffer_clear(&value);
-    if (!control)
-        http_respond_text(call->exchange, 503, "the control store does not answer\n");
-    else if (ingest_store_is_down(q->ingest))
-        http_respond_text(call->exchange, 503, "rows cannot be stored\n");
-    else
-        http_respond_text(call->exchange, 200, "ready\n");
-}
-
-struct exposition {
-    struct buffer out;
-    bool fits;
-};
-
-static void metric(struct exposition *x, const char *name, const char *type, const char *help)
-{
-    x->fits = x->fits &&
-              buffer_append_format(&x->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void sample(struct exposition *x, const char *name, const char *labels, uint64_t value)
-{
-    x->fits = x->fits &&
-              buffer_append_format(&x->out, "%s%s %llu\n", name, labels, (unsigned long long)value);
-}
-
-static void put_per_signal(struct exposition *x, const char *name, const char *help,
-                           const uint64_t *values)
-{
-    char labels[48];
-    metric(x, name, "counter", help);
-    for (int i = 0; i < OTLP_SIGNAL_COUNT; i++) {
-        snprintf(labels, sizeof labels, "{signal=\"%s\"}", otlp_signal_name((enum otlp_signal)i));
-        sample(x, name, labels, values[i]);
+    char why[READY_WHY_BYTES];
+    bool ready = ready_check(q->ready, why);
+    if (ready && ingest_store_is_down(q->ingest)) {
+        ready = false;
+        snprintf(why, sizeof why, "the last commit failed: the log says why");
     }
-}
-
-static void put_ingest(struct exposition *x, const struct ingest_counters *c)
-{
-    put_per_signal(x, "claude_telemetry_ingest_requests_total", "Requests stored or replayed.",
-                   c->requests);
-    put_per_signal(x, "claude_telemetry_ingest_records_total", "Records in them.", c->records);
-
-    static const char refused[] = "claude_telemetry_ingest_refused_total";
-    metric(x, refused, "counter", "Requests refused, by reason.");
-    sample(x, refused, "{reason=\"malformed\"}", c->malformed);
-    sample(x, refused, "{reason=\"credentials\"}", c->refused_credentials);
-    sample(x, refused, "{reason=\"rate\"}", c->limited);
-    sample(x, refused, "{reason=\"unavailable\"}", c->turned_away);
-    sample(x, refused, "{reason=\"overlap\"}", c->overlapping);
-
-    static const char rows[] = "claude_telemetry_rows_total";
-    metric(x, rows, "counter", "Rows by what became of them.");
-    sample(x, rows, "{outcome=\"inserted\"}", c->rows_inserted);
-    sample(x, rows, "{outcome=\"merged\"}", c->rows_merged);
-    sample(x, rows, "{outcome=\"repeated\"}", c->rows_repeated);
-
-    metric(x, "claude_telemetry_ingest_rejected_records_total", "counter",
-           "Records answered as partial success.");
-    sample(x, "claude_telemetry_ingest_rejected_records_total", "", c->rejected_records);
-    metric(x, "claude_telemetry_ingest_replayed_total", "counter", "Batches that came again.");
-    sample(x, "claude_telemetry_ingest_replayed_total", "", c->replayed);
-    metric(x, "claude_telemetry_commits_total", "counter", "Transactions, by outcome.");
-    sample(x, "claude_telemetry_commits_total", "{outcome=\"done\"}", c->commits);
-    sample(x, "claude_telemetry_commits_total", "{outcome=\"failed\"}", c->failed_commits);
-    metric(x, "claude_telemetry_commit_milliseconds_total", "counter", "Time in transactions.");
-    sample(x, "claude_telemetry_commit_milliseconds_total", "", c->commit_ns / NS_PER_MS);
-    metric(x, "claude_telemetry_ingest_queue_requests", "gauge", "Requests waiting for a commit.");
-    sample(x, "claude_telemetry_ingest_queue_requests", "", c->queue_requests);
-    metric(x, "claude_telemetry_ingest_queue_bytes", "gauge", "Memory of their rows.");
-    sample(x, "claude_telemetry_ingest_queue_bytes", "", c->queue_bytes);
-}
-
-void query_metrics(void *context, struct route_call *call)
-{
-    struct query *q = context;
-    struct exposition x = {.out = {.max_bytes = METRICS_BYTES}, .fits = true};
-    struct ingest_counters counters;
-    ingest_counters(q->ingest, &counters);
-    put_ingest(&x, &counters);
-    metric(&x, "claude_telemetry_start_time_seconds", "gauge", "When the server started.");
-    sample(&x, "claude_telemetry_start_time_seconds", "", q->started_ns / NS_PER_S);
-    answer_content(call->exchange, x.fits ? 200 : 500, "text/plain; version=0.0.4; charset=utf-8",
-                   buffer_bytes(&x.out));
-    buffer_clear(&x.out);
+    char text[READY_WHY_BYTES + 8];
+    snprintf(text, sizeof text, "%s\n", ready ? "ready" : why);
+    http_respond_text(call->exchange, ready ? 200 : 503, text);
 }
 
 /* ---- GET /api/v1/refusals: who is turned away at the door of ingest ---- */

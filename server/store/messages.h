@@ -266,6 +266,9 @@ struct message_store_kind {
     bool (*erase)(struct message_store *store, struct bytes person, uint64_t now_ns,
                   uint64_t *deleted, struct error *err);
 
+    /* Writes, durably, nothing that anyone reads: tells whether rows could be stored now. Like put. */
+    bool (*probe)(struct message_store *store, struct error *err);
+
     /*
      * Copies everything at `location` as of now into the new file `target`, durably, while
      * others go on writing. FAIL_INVALID when the kind has tools of its own for that.

@@ -42,6 +42,9 @@ bool sqlite_fail(sqlite3 *db, const char *doing, struct error *err)
         error_remedy(err, "ask for a shorter time range, or fewer groups");
     else if (kind == FAIL_CORRUPT)
         error_remedy(err, "restore the data directory from a backup");
+    else if (kind == FAIL_IO)
+        error_remedy(err,
+                     "check the volume of the data directory; the system's log names its faults");
     else if (kind == FAIL_DENIED)
         error_remedy(err, "let the server's user read and write the data directory");
     return false;

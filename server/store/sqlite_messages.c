@@ -1,5 +1,6 @@
 #include "server/store/sqlite_messages.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,20 @@ void reader_give(struct sqlite_messages *s, struct reader *reader)
     pthread_mutex_unlock(&s->pooling);
 }
 
+static bool sqlite_messages_probe(struct message_store *store, struct error *err)
+{
+    struct sqlite_messages *s = (struct sqlite_messages *)store;
+    char mark[64];
+    /* Setting the version that it has anyway writes a page and commits it. */
+    snprintf(mark, sizeof mark, "PRAGMA user_version=%d", SQLITE_MESSAGE_STEP_COUNT);
+    pthread_mutex_lock(&s->writing);
+    bool ok = write_begin(s, err) && sqlite_run(s->writer, mark, err) && write_commit(s, err);
+    if (!ok)
+        write_roll_back(s);
+    pthread_mutex_unlock(&s->writing);
+    return ok;
+}
+
 const struct message_store_kind sqlite_message_kind = {
     .scheme = "sqlite",
     .open = sqlite_messages_open,
@@ -133,5 +148,6 @@ const struct message_store_kind sqlite_message_kind = {
     .people = sqlite_people,
     .retain = sqlite_retain,
     .erase = sqlite_erase,
+    .probe = sqlite_messages_probe,
     .backup = sqlite_backup,
 };

@@ -6,6 +6,9 @@ import json
 import pathlib
 import queue
 import re
+import resource
+import select
+import socket
 import sqlite3
 import sys
 import threading
@@ -131,6 +134,85 @@ class Sessions(OperationsTest):
         self.assertIn("no user", self.server.cli("user", "delete", "--email", "nobody@example.com", code=1))
         self.server.cli("user", "delete", "--email", self.EMAIL)
         self.assertNotIn(self.EMAIL, self.server.cli("user", "list"))
+
+
+def resident_mib(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+class Limits(unittest.TestCase):
+    """A server that may hold 24 MiB of bodies, under many large and slow senders."""
+
+    def setUp(self):
+        folder = programs.Folder()
+        path = folder.__enter__()
+        self.addCleanup(folder.__exit__, None, None, None)
+        (path / "server.yaml").write_text("max_request_mib: 8\nmax_receiving_mib: 24\n")
+        self.server = programs.Server(path).set_up()
+        self.server.program.command += ["--config", path / "server.yaml"]
+        self.server.start()
+        self.addCleanup(self.server.program.stop)
+
+    def metric(self, name):
+        text = programs.http("GET", self.server.url + "/metrics")[2].decode()
+        return float(re.search(rf"^claude_telemetry_{re.escape(name)} (\S+)$", text, re.M)[1])
+
+    def begin(self, length):
+        connection = socket.create_connection(("127.0.0.1", self.server.port), timeout=20)
+        self.addCleanup(connection.close)
+        connection.sendall(f"POST /v1/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.server.token}\r\n"
+                           f"Content-Type: application/x-protobuf\r\nContent-Length: {length}\r\n\r\n".encode())
+        return connection
+
+    def answer(self, connection):
+        connection.settimeout(20)
+        try:
+            return int(connection.recv(64).split()[1])
+        except (ConnectionError, IndexError):
+            return 503  # cut after the answer, which the rest of the body pushed out
+
+    def test_memory_stays_bounded_and_the_rest_is_told_to_come_again(self):
+        before, pid = resident_mib(self.server.program.process.pid), self.server.program.process.pid
+        senders = [self.begin(7 << 20) for _ in range(60)]
+        chunk = b"x" * (6 << 20)
+        for sender in senders:  # all but the last of it, so that none is complete
+            try:
+                sender.sendall(chunk)
+            except ConnectionError:
+                pass
+        programs.wait_until(lambda: self.metric("receiving_refused_total") >= 50, what="refusals")
+        self.assertLessEqual(self.metric("receiving_bytes"), 24 << 20)
+        self.assertLess(resident_mib(pid) - before, 24 * 3 + 150)  # not the 360 MiB that were sent; sanitizers keep what is freed
+        refused = [s for s in senders if select.select([s], [], [], 0.01)[0]]
+        self.assertEqual({503}, {self.answer(s) for s in refused})
+        for sender in senders:
+            sender.close()
+        programs.wait_until(lambda: self.metric("receiving_bytes") == 0, what="all is given back")
+        status, _, _ = programs.http("POST", self.server.url + "/v1/logs", LOGS,
+                                     {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {self.server.token}"})
+        self.assertEqual(200, status)
+
+    def test_what_an_operator_watches_is_there_and_moves(self):
+        self.assertEqual(200, programs.http("POST", self.server.url + "/v1/logs", LOGS,
+                                            {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {self.server.token}"})[0])
+        self.assertGreaterEqual(self.metric('request_seconds_count{area="ingest"}'), 1)
+        self.assertEqual(1, self.metric("commit_seconds_count"))
+        self.assertGreater(self.metric("commit_rows_sum"), 1)
+        self.assertEqual(1, self.metric("commit_requests_sum"))
+        self.assertEqual(1, self.metric("ingest_wait_seconds_count"))
+        self.assertEqual(0, self.metric("ingest_queue_requests"))
+        self.assertGreaterEqual(self.metric('http_answers_total{class="2xx"}'), 1)
+        self.assertEqual(0, self.metric('health{kind="device",state="red"}'))
+
+    def test_a_store_that_cannot_be_written_is_noticed_before_anybody_sends(self):
+        pid, ready = self.server.program.process.pid, lambda: programs.http("GET", self.server.url + "/readyz")
+        self.assertEqual(200, ready()[0])
+        unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        answer = programs.wait_until(lambda: (r := ready())[0] == 503 and r[2].decode(), 30, "not ready")
+        self.assertRegex(answer, "rows cannot be stored|control state cannot be written")
+        self.assertIn("fix:", answer)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+        programs.wait_until(lambda: ready()[0] == 200, 30, "ready again")
 
 
 class Upgrade(unittest.TestCase):

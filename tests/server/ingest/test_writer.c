@@ -41,6 +41,7 @@ static bool put(struct message_store *store, const struct message_batch *batches
 static const struct message_store_kind kind = {.scheme = "slow", .put = put};
 static struct slow_store slow;
 static struct writer *writer;
+static struct writer_meters meters;
 
 struct outcome {
     struct writer_job job; /* first, so the pointers convert */
@@ -70,8 +71,13 @@ static void set_up(void)
         outcomes[i].job.batch.token_id = i + 1;
         outcomes[i].job.batch.first = (uint64_t)i + 10;
     }
-    writer = writer_create(&(struct writer_options){
-        .store = &slow.store, .clock = &platform_clock, .max_jobs = 5, .max_bytes = 1000});
+    meters = (struct writer_meters){.commit_rows = histogram_of_sizes(),
+                                    .commit_requests = histogram_of_sizes()};
+    writer = writer_create(&(struct writer_options){.meters = &meters,
+                                                    .store = &slow.store,
+                                                    .clock = &platform_clock,
+                                                    .max_jobs = 5,
+                                                    .max_bytes = 1000});
 }
 
 /* Makes the writer enter put() with the first job, and wait there. */

@@ -1,0 +1,60 @@
+#include "core/http/internal.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+struct http_budget {
+    size_t max_bytes;
+    atomic_size_t held;
+    atomic_uint_least64_t refused;
+};
+
+struct http_budget *http_budget_create(size_t max_bytes)
+{
+    struct http_budget *budget = xcalloc(1, sizeof *budget);
+    budget->max_bytes = max_bytes;
+    return budget;
+}
+
+void http_budget_destroy(struct http_budget *budget)
+{
+    free(budget);
+}
+
+void http_budget_read(const struct http_budget *budget, struct http_budget_state *out)
+{
+    *out = (struct http_budget_state){.max_bytes = budget->max_bytes,
+                                      .held_bytes = atomic_load(&budget->held),
+                                      .refused_total = atomic_load(&budget->refused)};
+}
+
+bool exchange_charge(struct http_exchange *exchange)
+{
+    struct http_budget *budget = exchange->budget;
+    size_t holds = exchange->body.capacity;
+    if (!budget || holds == exchange->charged)
+        return true;
+    if (holds < exchange->charged) {
+        atomic_fetch_sub(&budget->held, exchange->charged - holds);
+        exchange->charged = holds;
+        return true;
+    }
+    size_t more = holds - exchange->charged;
+    if (atomic_fetch_add(&budget->held, more) + more > budget->max_bytes) {
+        atomic_fetch_sub(&budget->held, more);
+        atomic_fetch_add(&budget->refused, 1);
+        exchange_drop_body(exchange);
+        return false;
+    }
+    exchange->charged = holds;
+    return true;
+}
+
+void exchange_drop_body(struct http_exchange *exchange)
+{
+    buffer_clear(&exchange->body);
+    if (exchange->budget)
+        atomic_fetch_sub(&exchange->budget->held, exchange->charged);
+    exchange->charged = 0;
+}
