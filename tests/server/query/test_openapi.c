@@ -4,6 +4,7 @@
 #include <ctype.h>
 
 #include "server/fleet/fleet.h"
+#include "server/ingest/ingest.h"
 #include "server/query/query.h"
 #include "tests/support/expect.h"
 
@@ -71,7 +72,9 @@ START_TEST(nothing_is_described_that_is_not_there)
     {
         cJSON_ArrayForEach(operation, path)
         {
-            bool found = false;
+            /* OTLP comes in by another door than the router's. */
+            bool found =
+                ingest_owns(bytes_of(path->string)) && strcmp(operation->string, "post") == 0;
             for (int t = 0; t < TABLES; t++)
                 for (size_t i = 0; i < tables[t].count && !found; i++)
                     found = is_of(&tables[t].routes[i], path->string, operation->string);
