@@ -178,11 +178,12 @@ static uint64_t join_hash(struct draft *d, const char *kind, struct bytes id, ui
 }
 
 /*
- * Older versions give neither request id nor tool use id; then an event and a
- * span of one session that say the same are one, if they ended together (the
- * store looks at that).
+ * Older versions of Claude Code give neither request id nor tool use id, Codex and
+ * Gemini CLI none for requests; then an event and a span of one session that say the
+ * same are one, if they ended together (the store looks at that). Others call a
+ * model one thing in the event and another in the span.
  */
-static void take_weak_join(struct draft *d, struct message *out)
+static void take_weak_join(struct draft *d, bool claude, struct message *out)
 {
     bool tool = out->type == MESSAGE_TOOL;
     if (out->session_id.len == 0 || (tool && out->tool_name.len == 0) ||
@@ -194,7 +195,7 @@ static void take_weak_join(struct draft *d, struct message *out)
     if (tool) {
         part_hash_text(&h, out->tool_name);
     } else {
-        part_hash_text(&h, out->model);
+        part_hash_text(&h, claude ? out->model : bytes_of(""));
         part_hash_number(&h, (uint64_t)known(out->input_tokens));
         part_hash_number(&h, (uint64_t)known(out->output_tokens));
         part_hash_number(&h, (uint64_t)known(out->cache_read_tokens));
@@ -214,8 +215,8 @@ static void take_keys(struct draft *d, bool claude, const uint8_t natural[32], s
         out->join_hash = join_hash(d, "generation", out->request_id, hash);
     else if (out->type == MESSAGE_TOOL && out->tool_use_id.len)
         out->join_hash = join_hash(d, "tool", out->tool_use_id, hash);
-    else if (claude && (out->type == MESSAGE_GENERATION || out->type == MESSAGE_TOOL))
-        take_weak_join(d, out);
+    else if (out->type == MESSAGE_GENERATION || (claude && out->type == MESSAGE_TOOL))
+        take_weak_join(d, claude, out);
     key_make(out->time_ns, hash, out->key);
 
     bool child =
