@@ -8,6 +8,7 @@ import queue
 import re
 import resource
 import select
+import shutil
 import socket
 import sqlite3
 import sys
@@ -244,6 +245,27 @@ class Upgrade(unittest.TestCase):
             with sqlite3.connect(server.data / f"{name}.db") as db:
                 self.assertEqual("ok", db.execute("PRAGMA integrity_check").fetchone()[0])
             db.close()
+
+
+class Backup(OperationsTest):
+    def test_a_copy_made_while_it_runs_is_a_server_of_its_own(self):
+        self.assertEqual(200, self.send()[0])
+        self.server.cli("backup", "--out", self.folder / "copy")
+        self.assertIn("already there", self.server.cli("backup", "--out", self.folder / "copy", code=2))
+        self.assertEqual(200, self.send((demo.DATA / "s02-edit-commit-0001-logs.bin").read_bytes())[0])  # after it
+        then = 2
+        self.assertGreater(self.server.sums()["count"], then)
+        restored = programs.Server(self.folder / "restored")
+        for name in "control.db", "messages.db":
+            shutil.copy(self.folder / "copy" / name, restored.data / name)
+        restored.email = self.server.email
+        restored.start()
+        self.addCleanup(restored.program.stop)
+        self.assertEqual(then, restored.sums()["count"])
+        self.assertIn("none changed", restored.cli("audit", "verify"))
+        status, _, _ = programs.http("POST", restored.url + "/v1/logs", LOGS,  # the token is there, and so are the rows
+                                     {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {self.server.token}"})
+        self.assertEqual((200, then), (status, restored.sums()["count"]))
 
 
 class Receiver:
