@@ -31,6 +31,7 @@ command command_import_status;
 command command_retention_run;
 command command_erase;
 command command_backup;
+command command_check_config;
 command command_audit_list;
 command command_audit_verify;
 

@@ -30,6 +30,7 @@ static const struct {
     {"retention", "run", 0, command_retention_run},
     {"erase", NULL, 0, command_erase},
     {"backup", NULL, 0, command_backup},
+    {"check-config", NULL, 0, command_check_config},
     {"audit", "list", 0, command_audit_list},
     {"audit", "verify", 0, command_audit_verify},
 };

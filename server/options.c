@@ -15,6 +15,7 @@ static const struct {
     {"json", FLAG, offsetof(struct options, json)},
     {"help", FLAG, offsetof(struct options, help)},
     {"version", FLAG, offsetof(struct options, version)},
+    {"print-markdown", FLAG, offsetof(struct options, print_markdown)},
     {"password-stdin", FLAG, offsetof(struct options, password_stdin)},
     {"config", VALUE, offsetof(struct options, config)},
     {"root", VALUE, offsetof(struct options, root)},
@@ -125,6 +126,8 @@ void options_print_help(void)
           "  audit list                the last thousand entries, newest first\n"
           "  audit verify              check that no entry was changed; prints the newest one's "
           "hash\n"
+          "  check-config              what is wrong with server.yaml, if anything is\n"
+          "      --print-markdown        every key there is, as docs/server-configuration.md\n"
           "  backup --out DIR          copy control.db and messages.db as of now into a new DIR\n"
           "\n"
           "  every command:\n"

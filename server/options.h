@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "core/config/config.h"
 #include "server/importers/integrations.h"
 
 #define PROGRAM "claude-telemetry-server"
@@ -15,7 +16,7 @@ enum { OPTIONS_MAX_WORDS = 4 };
 struct options {
     const char *words[OPTIONS_MAX_WORDS]; /* "token", "create" ...; borrowed from argv */
     int word_count;
-    bool json, help, version, password_stdin;
+    bool json, help, version, password_stdin, print_markdown;
 
     /* As given; NULL when not. */
     const char *config, *root, *data, *store, *messages, *listen, *grpc_listen;
@@ -28,6 +29,9 @@ struct options {
 bool options_parse(int argc, char **argv, struct options *out, struct error *err);
 
 void options_print_help(void);
+
+/* What may stand in server.yaml. */
+extern const struct config_table server_config_table;
 
 /* ---- Settings: options first, then the file, then defaults ---- */
 

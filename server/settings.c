@@ -36,24 +36,6 @@ static const struct config_key keys[] = {
      .fallback = "sqlite:",
      .summary = "URL of control state, and of rows unless 'messages' is set."},
     {.path = "messages", .type = CONFIG_TEXT, .summary = "URL of the rows' store."},
-    {.path = "tls.cert",
-     .type = CONFIG_TEXT,
-     .summary = "PEM file with the certificate chain.",
-     .check = config_check_path},
-    {.path = "tls.key",
-     .type = CONFIG_TEXT,
-     .summary = "PEM file with the private key.",
-     .check = config_check_path},
-    {.path = "log.level",
-     .type = CONFIG_ENUM,
-     .fallback = "info",
-     .summary = "How much is logged.",
-     .choices = levels},
-    {.path = "log.format",
-     .type = CONFIG_ENUM,
-     .fallback = "text",
-     .summary = "Lines for people, or JSON.",
-     .choices = formats},
     {.path = "max_request_mib",
      .type = CONFIG_INTEGER,
      .fallback = "64",
@@ -72,6 +54,24 @@ static const struct config_key keys[] = {
      .summary = "Threads that read requests.",
      .min = 1,
      .max = 64},
+    {.path = "tls.cert",
+     .type = CONFIG_TEXT,
+     .summary = "PEM file with the certificate chain.",
+     .check = config_check_path},
+    {.path = "tls.key",
+     .type = CONFIG_TEXT,
+     .summary = "PEM file with the private key.",
+     .check = config_check_path},
+    {.path = "log.level",
+     .type = CONFIG_ENUM,
+     .fallback = "info",
+     .summary = "How much is logged.",
+     .choices = levels},
+    {.path = "log.format",
+     .type = CONFIG_ENUM,
+     .fallback = "text",
+     .summary = "Lines for people, or JSON.",
+     .choices = formats},
     {.path = "alerts.webhook_url",
      .type = CONFIG_TEXT,
      .summary =
@@ -154,9 +154,8 @@ static const struct config_key keys[] = {
      .max = 600000},
 };
 
-static const struct config_table table = {
+const struct config_table server_config_table = {
     .program = PROGRAM,
-    .domain = "com.claude-telemetry.server",
     .keys = keys,
     .count = sizeof keys / sizeof *keys,
 };
@@ -188,7 +187,7 @@ static struct config *load_file(const struct options *o, struct error *err)
     struct config *config = NULL;
     if (read_file(o, &layer, &path, err)) {
         struct config_problems problems = {0};
-        config = config_create(&table, &layer, 1, &problems);
+        config = config_create(&server_config_table, &layer, 1, &problems);
         for (size_t i = 0; i + 1 < problems.count; i++)
             error_print(PROGRAM, &problems.items[i]);
         if (!config && problems.count > 0)

@@ -53,9 +53,9 @@ struct config_key {
 
 struct config_table {
     const char *program; /* "claude-telemetry-agent" */
-    const char *domain;  /* of managed preferences: "com.claude-telemetry.agent" */
+    const char *domain;  /* of managed preferences: "com.claude-telemetry.agent"; NULL: unmanaged */
     const char *policy;  /* the key of Windows' registry: "HKLM\\SOFTWARE\\Policies\\..." */
-    const char *const *variables; /* names that ${...} knows, NULL-terminated */
+    const char *const *variables; /* names that ${...} knows, NULL-terminated; NULL: none */
     const struct config_key *keys;
     size_t count;
 };

@@ -74,39 +74,83 @@ static const char managed_shapes[] =
     "a key each below it (`destinations\\central\\endpoint`), which names it. All three may be a\n"
     "text of JSON. Below `--root DIR` the registry is `DIR/registry.reg`, as regedit exports it.\n";
 
-bool config_describe_markdown(const struct config_table *table, struct buffer *out)
+static bool put_head(const struct config_table *table, struct buffer *out)
 {
-    bool ok = buffer_append_format(
+    return buffer_append_format(out,
+                                "# Configuration of %s\n\n"
+                                "Made from the table the program checks with: do not edit.\n\n",
+                                table->program);
+}
+
+/* A program that device managers configure. */
+static bool put_managed_sources(const struct config_table *table, struct buffer *out)
+{
+    return buffer_append_format(
         out,
-        "# Configuration of %s\n\n"
-        "Made from the table the program checks with: do not edit.\n\n"
         "For each key the first source that gives it wins: values managed by an MDM (macOS:\n"
         "domain `%s`%s%s%s), the configuration\n"
         "file, the default. An unknown key, a wrong type or a value out of range stops\n"
         "the program with the file, the line, the key and the nearest valid key;\n"
         "`%s check-config` shows all of them. Empty texts and variables that an MDM\n"
         "did not fill in (`$EMAIL`, `{{mail}}`, `%%Email%%`) count as not set.\n",
-        table->program, table->domain, table->policy ? "; Windows: `" : "",
-        table->policy ? table->policy : "", table->policy ? "`" : "", table->program);
-    ok = ok && (!table->policy || buffer_append_text(out, managed_shapes));
+        table->domain, table->policy ? "; Windows: `" : "", table->policy ? table->policy : "",
+        table->policy ? "`" : "", table->program);
+}
 
-    ok = ok && buffer_append_text(out, "\nVariables:");
+/* One that its operator configures. */
+static bool put_plain_sources(const struct config_table *table, struct buffer *out)
+{
+    return buffer_append_format(
+        out,
+        "For each key the first source that gives it wins: the command line where it has such an\n"
+        "option, the configuration file, the default. An unknown key, a wrong type or a value out\n"
+        "of range stops the program with the file, the line, the key and the nearest valid key;\n"
+        "`%s check-config` shows all of them.\n",
+        table->program);
+}
+
+static bool put_variables(const struct config_table *table, struct buffer *out)
+{
+    bool ok = buffer_append_text(out, "\nVariables:");
     for (size_t i = 0; table->variables[i]; i++)
         ok = ok && buffer_append_format(out, " `${%s}`", table->variables[i]);
-    ok = ok &&
-         buffer_append_text(out,
-                            " `${file:PATH}` `${env:NAME}`. A file's trailing line end is left\n"
-                            "out. `$${` is a plain `${`. An unknown variable is an error.\n");
+    return ok &&
+           buffer_append_text(out,
+                              " `${file:PATH}` `${env:NAME}`. A file's trailing line end is left\n"
+                              "out. `$${` is a plain `${`. An unknown variable is an error.\n");
+}
+
+static bool same_group(const char *a, const char *b)
+{
+    return group_len(a) == group_len(b) && strncmp(a, b, group_len(a)) == 0;
+}
+
+/* "listen", of which no other key is a part. */
+static bool stands_alone(const struct config_table *table, size_t i)
+{
+    const char *path = table->keys[i].path;
+    return path[group_len(path)] == '\0' &&
+           (i + 1 == table->count || !same_group(path, table->keys[i + 1].path));
+}
+
+bool config_describe_markdown(const struct config_table *table, struct buffer *out)
+{
+    bool ok = put_head(table, out) &&
+              (table->domain ? put_managed_sources(table, out) : put_plain_sources(table, out));
+    ok = ok && (!table->policy || buffer_append_text(out, managed_shapes));
+    ok = ok && (!table->variables || put_variables(table, out));
 
     const char *group = "";
     for (size_t i = 0; ok && i < table->count; i++) {
         const char *path = table->keys[i].path;
-        size_t len = group_len(path);
-        if (strlen(group) < len || strncmp(group, path, len) != 0 || group_len(group) != len)
+        if (stands_alone(table, i) && !group[0])
+            ok = buffer_append_text(out, "\n| key | type | default | meaning |\n"
+                                         "|---|---|---|---|\n");
+        else if (!stands_alone(table, i) && !same_group(group, path))
             ok = buffer_append_format(out,
                                       "\n## %.*s\n\n| key | type | default | meaning |\n"
                                       "|---|---|---|---|\n",
-                                      (int)len, path);
+                                      (int)group_len(path), path);
         group = path;
         ok = ok && put_row(&table->keys[i], out);
     }
