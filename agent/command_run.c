@@ -1,5 +1,4 @@
 /* run: the service, in the foreground. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,11 +39,23 @@ static void on_reload(void *context)
         service_reload(r->service);
 }
 
-static bool take_signals(struct running *r, struct error *err)
+/* On a thread of the system's. */
+static void on_request(void *context, enum platform_request request)
 {
-    return loop_on_signal(r->loop, SIGTERM, on_stop, r, err) &&
-           loop_on_signal(r->loop, SIGINT, on_stop, r, err) &&
-           loop_on_signal(r->loop, SIGHUP, on_reload, r, err);
+    struct running *r = context;
+    loop_post(r->loop, request == PLATFORM_STOP ? on_stop : on_reload, r);
+}
+
+static bool take_requests(struct running *r, struct error *err)
+{
+    static loop_callback *const answers[] = {
+        [PLATFORM_STOP] = on_stop, [PLATFORM_RELOAD] = on_reload};
+    for (enum platform_request request = PLATFORM_STOP; request <= PLATFORM_RELOAD; request++)
+        for (const int *signal = platform_request_signals(request); *signal; signal++)
+            if (!loop_on_signal(r->loop, *signal, answers[request], r, err))
+                return false;
+    platform_service_listen(on_request, r);
+    return true;
 }
 
 static struct log *create_log(const struct config *values)
@@ -54,8 +65,9 @@ static struct log *create_log(const struct config *values)
     return log_create(level, strcmp(config_text(values, "log.format"), "json") == 0);
 }
 
-int command_run(const struct command_line *line)
+static int run(void *context)
 {
+    const struct command_line *line = context;
     struct running r = {0};
     struct error err = {0};
     int code = EXIT_FAILED;
@@ -69,15 +81,21 @@ int command_run(const struct command_line *line)
         r.service = service_create(line, config, r.loop, r.log, &err);
     else
         agent_config_destroy(config);
-    if (r.service && take_signals(&r, &err)) {
+    if (r.service && take_requests(&r, &err)) {
         platform_service_notify("READY=1");
         loop_run(r.loop);
         code = EXIT_DONE;
     } else {
         command_fail(&err);
     }
+    platform_service_listen(NULL, NULL);
     service_destroy(r.service);
     loop_destroy(r.loop);
     log_destroy(r.log);
     return code;
+}
+
+int command_run(const struct command_line *line)
+{
+    return platform_service_run(run, (void *)line);
 }

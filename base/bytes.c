@@ -32,6 +32,15 @@ bool bytes_equal_ignoring_case(struct bytes a, const char *text)
     return true;
 }
 
+bool bytes_contain(struct bytes a, const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t at = 0; at + len <= a.len; at++)
+        if (memcmp(a.data + at, text, len) == 0)
+            return true;
+    return len == 0;
+}
+
 bool bytes_starts_with(struct bytes a, const char *prefix)
 {
     struct bytes p = bytes_of(prefix);

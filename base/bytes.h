@@ -38,6 +38,7 @@ bool bytes_equal(struct bytes a, struct bytes b);
 bool bytes_equal_text(struct bytes a, const char *text);
 bool bytes_equal_ignoring_case(struct bytes a, const char *text); /* ASCII case only */
 bool bytes_starts_with(struct bytes a, const char *prefix);
+bool bytes_contain(struct bytes a, const char *text);
 
 /* The value of a hexadecimal digit of either case; -1 for any other byte. */
 int bytes_hex_digit(uint8_t c);

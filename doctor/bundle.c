@@ -71,19 +71,13 @@ static bool put_file(struct writer *w, const char *name, struct bytes content, b
 
 static bool put_report(struct writer *w)
 {
-    struct buffer json = {.max_bytes = REPORT_BYTES};
-    char *text = NULL;
-    size_t len = 0;
-    bool ok =
-        report_put_json(w->report, &json) && put_file(w, "report.json", buffer_bytes(&json), false);
-    FILE *memory = open_memstream(&text, &len);
-    if (memory) {
-        struct report_style style = {.verbose = true};
-        report_print(w->report, &style, memory);
-        fclose(memory);
-        ok = ok && put_file(w, "report.txt", bytes_make(text, len), false);
-    }
-    free(text);
+    struct buffer json = {.max_bytes = REPORT_BYTES}, text = {.max_bytes = REPORT_BYTES};
+    struct report_style style = {.verbose = true};
+    report_print(w->report, &style, &text);
+    bool ok = report_put_json(w->report, &json) &&
+              put_file(w, "report.json", buffer_bytes(&json), false) &&
+              put_file(w, "report.txt", buffer_bytes(&text), false);
+    buffer_clear(&text);
     buffer_clear(&json);
     return ok;
 }

@@ -128,18 +128,10 @@ static bool compose(const struct report *report, const struct command_line *line
 {
     if (line->json)
         return report_put_json(report, out);
-    char *text = NULL;
-    size_t len = 0;
-    FILE *memory = open_memstream(&text, &len);
-    if (!memory)
-        return false;
     struct report_style style = {.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
                                  .verbose = line->verbose};
-    report_print(report, &style, memory);
-    fclose(memory);
-    bool ok = buffer_append(out, bytes_make(text, len));
-    free(text);
-    return ok;
+    report_print(report, &style, out);
+    return true;
 }
 
 static void print(const struct report *report, const struct command_line *line)
@@ -206,7 +198,7 @@ static void repair(const struct command_line *line, struct examination *e, struc
     (void)examine(line, e, unknown);
 }
 
-static int tell(const struct command_line *line, const struct report *report)
+static int tell_outcome(const struct command_line *line, const struct report *report)
 {
     struct error err = {0};
     int code = run_count(report->run, CHECK_FAIL) > 0 ? EXIT_FAILED : EXIT_DONE;
@@ -235,7 +227,7 @@ static int act(const struct command_line *line)
                                 .run = &e.run,
                                 .done = (const char *const *)mending.done,
                                 .done_count = mending.done_count};
-        code = tell(line, &report);
+        code = tell_outcome(line, &report);
     } else
         code = usage_error("no check is called", unknown, "see --list for the ids");
     mending_clear(&mending);

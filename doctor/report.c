@@ -121,24 +121,27 @@ static const char *color_of(enum check_status status)
 }
 
 /* Texts may come from files: what could steer a terminal is left out. */
-static void print_lines(FILE *out, const char *label, const char *text)
+static void print_lines(struct buffer *out, const char *label, const char *text)
 {
-    fprintf(out, "        %s", label);
+    (void)!buffer_append_format(out, "        %s", label);
     for (const char *c = text; *c; c++) {
         if (*c == '\n')
-            fprintf(out, "\n        %*s", (int)strlen(label), "");
+            (void)!buffer_append_format(out, "\n        %*s", (int)strlen(label), "");
         else
-            fputc((unsigned char)*c < 0x20 || *c == 0x7F ? '?' : *c, out);
+            (void)!buffer_append_byte(out,
+                                      (uint8_t)((unsigned char)*c < 0x20 || *c == 0x7F ? '?' : *c));
     }
-    fputc('\n', out);
+    (void)!buffer_append_byte(out, '\n');
 }
 
-static void print_result(const struct run_result *r, const struct report_style *style, FILE *out)
+static void print_result(const struct run_result *r, const struct report_style *style,
+                         struct buffer *out)
 {
     enum check_status status = r->finding.status;
     bool bad = status == CHECK_FAIL || status == CHECK_WARN;
-    fprintf(out, "  %s%-4s%s  %s  %s\n", style->color ? color_of(status) : "",
-            check_status_name(status), style->color ? "\033[0m" : "", r->id, r->check->title);
+    (void)!buffer_append_format(out, "  %s%-4s%s  %s  %s\n", style->color ? color_of(status) : "",
+                                check_status_name(status), style->color ? "\033[0m" : "", r->id,
+                                r->check->title);
     if (bad || style->verbose)
         print_lines(out, "seen: ", r->finding.seen);
     if (bad)
@@ -157,47 +160,51 @@ static bool is_main_variable(const char *name)
 }
 
 static void print_variable(const struct settings_view *view, const char *name, bool verbose,
-                           FILE *out)
+                           struct buffer *out)
 {
     char place[VIEW_PLACE_BYTES];
     const struct view_entry *e = view_effective(view, name);
     const struct view_entry *under = e ? view_overridden(view, e) : NULL;
     if (!e || (!verbose && !under && !is_main_variable(name) && e->document->layer >= VIEW_USER))
         return;
-    fprintf(out, "  %s = %s\n        from %s\n", name, view_shown(e), view_place(e, place));
+    (void)!buffer_append_format(out, "  %s = %s\n        from %s\n", name, view_shown(e),
+                                view_place(e, place));
     if (under)
-        fprintf(out, "        overrides %s in %s\n", view_shown(under), view_place(under, place));
+        (void)!buffer_append_format(out, "        overrides %s in %s\n", view_shown(under),
+                                    view_place(under, place));
 }
 
-static void print_settings(const struct scene *scene, bool verbose, FILE *out)
+static void print_settings(const struct scene *scene, bool verbose, struct buffer *out)
 {
     for (size_t v = 0; v < scene->view_count; v++) {
         const struct settings_view *view = scene->views[v];
         size_t count;
         char version[64];
         const char **names = view_names(view, &count);
-        fprintf(out, "\nWhat Claude Code %s takes%s%s:\n", judge_version(view, version),
-                view->user ? " for " : "", view->user ? view->user : "");
+        (void)!buffer_append_format(out, "\nWhat Claude Code %s takes%s%s:\n",
+                                    judge_version(view, version), view->user ? " for " : "",
+                                    view->user ? view->user : "");
         for (size_t i = 0; i < count; i++)
             print_variable(view, names[i], verbose, out);
         if (count == 0)
-            fprintf(out, "  nothing sets a telemetry variable\n");
+            (void)!buffer_append_format(out, "  nothing sets a telemetry variable\n");
         free(names);
     }
 }
 
-void report_print(const struct report *report, const struct report_style *style, FILE *out)
+void report_print(const struct report *report, const struct report_style *style, struct buffer *out)
 {
     static const enum check_status order[] = {CHECK_OK, CHECK_SKIP, CHECK_WARN, CHECK_FAIL};
     const struct run *run = report->run;
     for (size_t i = 0; i < report->done_count; i++)
-        fprintf(out, "fixed: %s\n", report->done[i]);
+        (void)!buffer_append_format(out, "fixed: %s\n", report->done[i]);
     for (size_t o = 0; o < 4; o++) /* the worst stands last, where a terminal shows it */
         for (size_t i = 0; i < run->count; i++)
             if (run->results[i].finding.status == order[o] &&
                 (order[o] != CHECK_SKIP || style->verbose))
                 print_result(&run->results[i], style, out);
     print_settings(report->scene, style->verbose, out);
-    fprintf(out, "\n%zu ok, %zu to look at, %zu failed, %zu skipped\n", run_count(run, CHECK_OK),
-            run_count(run, CHECK_WARN), run_count(run, CHECK_FAIL), run_count(run, CHECK_SKIP));
+    (void)!buffer_append_format(out, "\n%zu ok, %zu to look at, %zu failed, %zu skipped\n",
+                                run_count(run, CHECK_OK), run_count(run, CHECK_WARN),
+                                run_count(run, CHECK_FAIL), run_count(run, CHECK_SKIP));
 }

@@ -3,7 +3,6 @@
 #define DOCTOR_REPORT_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "base/bytes.h"
 #include "doctor/run.h"
@@ -24,6 +23,8 @@ struct report_style {
     bool color;
     bool verbose; /* every variable of the settings */
 };
-void report_print(const struct report *report, const struct report_style *style, FILE *out);
+/* Appends the text for a person; cut where `out` is full. */
+void report_print(const struct report *report, const struct report_style *style,
+                  struct buffer *out);
 
 #endif

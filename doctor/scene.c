@@ -34,7 +34,8 @@ static bool is_claude(struct bytes command)
     if (len + 1 >= command.len || base_len < 4 || memcmp(base, "node", 4) != 0)
         return false;
     const char *script = first + len + 1;
-    return memmem(script, strnlen(script, command.len - len - 1), "@anthropic-ai/claude-code", 25);
+    return bytes_contain(bytes_make(script, strnlen(script, command.len - len - 1)),
+                         "@anthropic-ai/claude-code");
 }
 
 /* The service: "/usr/bin/claude-telemetry-agent run …". */

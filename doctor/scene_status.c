@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/status_file.h"
+#include "base/calendar.h"
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -28,14 +28,14 @@ static uint64_t number(const cJSON *object, const char *name)
 static uint64_t time_ns(const cJSON *object, const char *name)
 {
     const char *text = cJSON_GetStringValue(member(object, name));
-    struct tm tm = {0};
-    if (!text || sscanf(text, "%d-%d-%dT%d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-                        &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+    unsigned year, month, day, hour, minute, second;
+    if (!text ||
+        sscanf(text, "%4u-%2u-%2uT%2u:%2u:%2u", &year, &month, &day, &hour, &minute, &second) !=
+            6 ||
+        year < 1970)
         return 0;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    time_t seconds = timegm(&tm);
-    return seconds > 0 ? (uint64_t)seconds * NS_PER_S : 0;
+    uint64_t days = (uint64_t)calendar_days(year, month, day);
+    return (((days * 24 + hour) * 60 + minute) * 60 + second) * NS_PER_S;
 }
 
 static void read_destinations(const cJSON *list, struct scene_status *out)

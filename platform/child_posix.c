@@ -46,9 +46,18 @@ bool platform_child_start(const char *const *argv, struct platform_child *out, s
     return true;
 }
 
+ptrdiff_t platform_child_read(struct platform_child *child, void *out, size_t size)
+{
+    ssize_t got = read(child->output_fd, out, size);
+    if (got >= 0)
+        return got;
+    return errno == EAGAIN || errno == EINTR ? -1 : 0;
+}
+
 int platform_child_finish(struct platform_child *child, bool force)
 {
     int status = 0;
+    close(child->output_fd);
     if (force)
         kill(child->pid, SIGKILL);
     while (waitpid(child->pid, &status, 0) < 0)

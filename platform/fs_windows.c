@@ -374,20 +374,35 @@ static bool real_list(void *disk, const char *dir, fs_visit *visit, void *contex
     return true;
 }
 
-static bool real_free_bytes(void *disk, const char *path, uint64_t *out, struct error *err)
+static bool measure_volume(const char *path, uint64_t *available, uint64_t *total,
+                           struct error *err)
 {
-    (void)disk;
     WCHAR *wide = wide_path(path, err);
     if (!wide)
         return false;
-    ULARGE_INTEGER available;
-    bool ok = GetDiskFreeSpaceExW(wide, &available, NULL, NULL);
+    ULARGE_INTEGER ours, all;
+    bool ok = GetDiskFreeSpaceExW(wide, &ours, &all, NULL);
     DWORD code = GetLastError();
     free(wide);
     if (!ok)
         return error_set_windows(err, code, "cannot measure the volume of '%s'", path);
-    *out = available.QuadPart;
+    *available = ours.QuadPart;
+    *total = all.QuadPart;
     return true;
+}
+
+static bool real_free_bytes(void *disk, const char *path, uint64_t *out, struct error *err)
+{
+    uint64_t total;
+    (void)disk;
+    return measure_volume(path, out, &total, err);
+}
+
+static bool real_total_bytes(void *disk, const char *path, uint64_t *out, struct error *err)
+{
+    uint64_t available;
+    (void)disk;
+    return measure_volume(path, &available, out, err);
 }
 
 const struct fs fs_real = {
@@ -408,6 +423,7 @@ const struct fs fs_real = {
     .read_link = real_read_link,
     .list = real_list,
     .free_bytes = real_free_bytes,
+    .total_bytes = real_total_bytes,
     .folder_open = windows_folder_open,
     .folder_close = windows_folder_close,
     .folder_make = windows_folder_make,

@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "platform/fs.h"
-#include "platform/platform.h"
+#include "platform/machine_id.h"
 
 enum { FIRST_PASSED_FD = 3 };
 
@@ -70,21 +69,7 @@ size_t platform_service_sockets(int *fds, size_t max)
 
 bool platform_machine_id(const char *root, char out[PLATFORM_MACHINE_ID_BYTES], struct error *err)
 {
-    struct buffer text = {.max_bytes = PLATFORM_MACHINE_ID_BYTES - 1};
-    char *path = platform_under_root(root, "/etc/machine-id");
-    bool ok = fs_read_file(&fs_real, path, &text, err);
-    size_t len = 0;
-    while (ok && len < text.len && text.data[len] > ' ')
-        len++;
-    if (ok && len < 16) /* empty or "uninitialized" in an image that never booted */
-        ok = error_set(err, FAIL_NOT_FOUND, "'%s' holds no machine id", path);
-    if (ok) {
-        memcpy(out, text.data, len);
-        out[len] = '\0';
-    }
-    free(path);
-    buffer_clear(&text);
-    return ok;
+    return machine_id_of_file(root, out, err);
 }
 
 char *platform_program_dir(void)

@@ -13,8 +13,7 @@
 #include <uuid/uuid.h>
 
 #include "base/memory.h"
-#include "platform/fs.h"
-#include "platform/platform.h"
+#include "platform/machine_id.h"
 
 /* launchd is told by exiting or not; KeepAlive in the job's list is its watchdog. */
 void platform_service_notify(const char *text)
@@ -49,21 +48,8 @@ size_t platform_service_sockets(int *fds, size_t max)
 /* The hardware's UUID: the same after the system is installed anew. */
 bool platform_machine_id(const char *root, char out[PLATFORM_MACHINE_ID_BYTES], struct error *err)
 {
-    if (root && root[0] && strcmp(root, "/") != 0) { /* a sandbox is a machine of its own */
-        struct buffer text = {.max_bytes = PLATFORM_MACHINE_ID_BYTES - 1};
-        char *path = platform_under_root(root, "/etc/machine-id");
-        bool ok = fs_read_file(&fs_real, path, &text, err);
-        size_t len = 0;
-        while (ok && len < text.len && text.data[len] > ' ')
-            len++;
-        if (ok)
-            snprintf(out, PLATFORM_MACHINE_ID_BYTES, "%.*s", (int)len, (const char *)text.data);
-        if (ok && len < 16)
-            ok = error_set(err, FAIL_NOT_FOUND, "'%s' holds no machine id", path);
-        free(path);
-        buffer_clear(&text);
-        return ok;
-    }
+    if (root && root[0] && strcmp(root, "/") != 0)
+        return machine_id_of_file(root, out, err);
     uuid_t id;
     uuid_string_t text;
     const struct timespec no_wait = {0};

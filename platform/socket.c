@@ -64,7 +64,9 @@ int socket_listen(const char *address, bool reuse_port, struct error *err)
     }
     int failed = getaddrinfo(host[0] ? host : NULL, port, &hints, &found);
     if (failed != 0) {
-        error_set(err, FAIL_INVALID, "cannot listen on '%s': %s", address, gai_strerror(failed));
+        char doing[sizeof host + 40];
+        snprintf(doing, sizeof doing, "cannot listen on '%s'", address);
+        socket_fail_lookup(err, FAIL_INVALID, failed, doing);
         error_remedy(err, "give an address of this machine, such as 127.0.0.1:PORT");
         return -1;
     }
@@ -100,7 +102,9 @@ int socket_connect(const char *host, const char *port, uint32_t limit_ms, struct
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     int failed = getaddrinfo(host, port, &hints, &list), fd = -1;
     if (failed != 0) {
-        error_set(err, FAIL_NOT_FOUND, "cannot find '%s': %s", host, gai_strerror(failed));
+        char doing[300];
+        snprintf(doing, sizeof doing, "cannot find '%s'", host);
+        socket_fail_lookup(err, FAIL_NOT_FOUND, failed, doing);
         return -1;
     }
     for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {

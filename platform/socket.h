@@ -56,6 +56,9 @@ int socket_connect(const char *host, const char *port, uint32_t limit_ms, struct
 /* Two ends of one connection within this process, both prepared. */
 MUST_USE bool socket_pair(int ends[2], struct error *err);
 
+/* Undoes socket_prepare()'s not blocking. */
+MUST_USE bool socket_block(int fd, struct error *err);
+
 bool socket_prepare(int fd);                                   /* not blocking, closed on exec */
 uint16_t socket_port(int fd);                                  /* 0 for one without ports */
 void socket_local_address(int fd, struct socket_address *out); /* zeroes when it has none */

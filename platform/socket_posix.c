@@ -31,6 +31,11 @@ bool socket_fail(struct error *err, int code, const char *doing, ...)
     return error_set_os(err, code, "%s", text);
 }
 
+bool socket_fail_lookup(struct error *err, enum error_kind kind, int code, const char *doing)
+{
+    return error_set(err, kind, "%s: %s", doing, gai_strerror(code));
+}
+
 enum socket_outcome socket_outcome_of(int code)
 {
     switch (code) {
@@ -70,6 +75,13 @@ bool socket_prepare(int fd)
     int flags = fcntl(fd, F_GETFL);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+bool socket_block(int fd, struct error *err)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0) ||
+           error_set_os(err, errno, "cannot prepare a socket");
 }
 
 void socket_keep_to_us(int fd)

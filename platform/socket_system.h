@@ -32,6 +32,9 @@ enum { SOCKET_BACKLOG = 511 };
 int socket_code(void);
 bool socket_fail(struct error *err, int code, const char *doing, ...) PRINTF_LIKE(3, 4);
 
+/* The same for what getaddrinfo() returned. */
+bool socket_fail_lookup(struct error *err, enum error_kind kind, int code, const char *doing);
+
 /* What kind of failure it was. */
 enum socket_outcome socket_outcome_of(int code);
 bool socket_is_taken(int code);

@@ -33,6 +33,13 @@ bool socket_fail(struct error *err, int code, const char *doing, ...)
     return error_set_windows(err, (DWORD)code, "%s", text);
 }
 
+bool socket_fail_lookup(struct error *err, enum error_kind kind, int code, const char *doing)
+{
+    socket_fail(err, code, "%s", doing);
+    err->kind = kind;
+    return false;
+}
+
 enum socket_outcome socket_outcome_of(int code)
 {
     switch (code) {
@@ -80,6 +87,13 @@ bool socket_prepare(int fd)
     return ioctlsocket((SOCKET)fd, (long)FIONBIO, &on) == 0;
 }
 
+bool socket_block(int fd, struct error *err)
+{
+    u_long off = 0;
+    return ioctlsocket((SOCKET)fd, (long)FIONBIO, &off) == 0 ||
+           socket_fail(err, socket_code(), "cannot prepare a socket");
+}
+
 void socket_limit(int fd, uint32_t limit_ms)
 {
     DWORD limit = limit_ms;
@@ -92,9 +106,10 @@ static int accept_own(int listener, int fd)
 {
     enum { MOST_STRANGERS = 16 };
     struct socket_address own, from;
-    u_long off = 0;
+    struct error ignored;
     socket_local_address(fd, &own);
-    ioctlsocket((SOCKET)listener, (long)FIONBIO, &off); /* it has been connected to already */
+    if (!socket_block(listener, &ignored))
+        return -1;
     for (int i = 0; i < MOST_STRANGERS; i++) {
         int accepted = socket_accept(listener, &from);
         if (accepted >= 0 && memcmp(&own, &from, sizeof own) == 0)

@@ -102,12 +102,16 @@ build_openssl() {
     nice make -s -j"$jobs" build_libs && make -s install_dev)
   pc openssl '-lssl -lcrypto -lws2_32 -lgdi32 -lcrypt32'
 }
-# The system's own certificates and proxies: Schannel.
+# With OpenSSL, as on the other systems: what a private CA file means, and why a certificate is refused, is the
+# same there. The system's own certificates are taken from its store (CURLSSLOPT_NATIVE_CA).
 build_curl() {
-  with_cmake curl -DCURL_USE_SCHANNEL=ON -DENABLE_UNICODE=ON -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF \
+  with_cmake curl -DCURL_USE_OPENSSL=ON -DOPENSSL_ROOT_DIR="$sysroot" -DOPENSSL_USE_STATIC_LIBS=ON -DENABLE_UNICODE=ON \
+    -DUSE_NGHTTP2=ON -DNGHTTP2_INCLUDE_DIR="$sysroot/include" -DNGHTTP2_LIBRARY="$sysroot/lib/libnghttp2.a" \
+    -DCMAKE_C_FLAGS=-DNGHTTP2_STATICLIB -DCMAKE_C_STANDARD_LIBRARIES="-lws2_32 -lgdi32 -lcrypt32 -lbcrypt" \
+    -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF \
     -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DCURL_BROTLI=OFF -DCURL_ZSTD=OFF -DCURL_DISABLE_LDAP=ON \
     -DZLIB_INCLUDE_DIR=/usr/$host/include -DZLIB_LIBRARY=/usr/$host/lib/libz.a
-  pc libcurl '-lcurl -lz -lbcrypt -lcrypt32 -ladvapi32 -lws2_32' '-DCURL_STATICLIB'
+  pc libcurl "-lcurl -lnghttp2 -lssl -lcrypto /usr/$host/lib/libz.a -lbcrypt -lcrypt32 -ladvapi32 -lgdi32 -lws2_32" '-DCURL_STATICLIB'
 }
 
 # pc NAME LIBS [CFLAGS]: what pkg-config says of it; upstream's files differ in how they say "static".
@@ -124,7 +128,7 @@ PC
 }
 
 mkdir -p "$sysroot" "$work"
-for library in libyaml cjson check libevent nghttp2 curl openssl; do
+for library in libyaml cjson check libevent nghttp2 openssl curl; do
   [ -e "$sysroot/.have-$library" ] && continue
   echo "windows-deps: building $library"
   unpack "$library"

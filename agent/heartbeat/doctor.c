@@ -1,9 +1,7 @@
 #include "agent/heartbeat/doctor.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "platform/service.h"
@@ -23,7 +21,6 @@ static void end(struct doctor_run *run, bool force, const char *problem)
     loop_watch_remove(run->watch);
     run->watch = NULL;
     loop_timer_cancel(run->timer);
-    close(run->child.output_fd);
     int code = platform_child_finish(&run->child, force);
     run->is_running = false;
 
@@ -39,15 +36,16 @@ static void end(struct doctor_run *run, bool force, const char *problem)
 static void on_output(void *context, int fd, unsigned events)
 {
     struct doctor_run *run = context;
+    (void)fd;
     (void)events;
     if (!buffer_reserve(&run->report, 4096)) {
         end(run, true, "the doctor's report is too large");
         return;
     }
-    ssize_t got = read(fd, run->report.data + run->report.len, 4096);
+    ptrdiff_t got = platform_child_read(&run->child, run->report.data + run->report.len, 4096);
     if (got > 0)
         run->report.len += (size_t)got;
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+    else if (got == 0)
         end(run, false, NULL);
 }
 
@@ -80,7 +78,6 @@ void doctor_run_destroy(struct doctor_run *run)
         return;
     if (run->is_running) {
         loop_watch_remove(run->watch);
-        close(run->child.output_fd);
         platform_child_finish(&run->child, true);
     }
     loop_timer_destroy(run->timer);

@@ -7,6 +7,7 @@
 #include "agent/settings/plan.h"
 #include "base/memory.h"
 #include "core/json/edit.h"
+#include "platform/platform.h"
 
 enum { MODE_FOLDER = 0755, MODE_PRIVATE_FOLDER = 0700 };
 
@@ -154,7 +155,7 @@ static bool make_home(const char *root, const struct fs *fs, const struct record
 {
     if (r->user)
         return true; /* somebody's home is not ours to make */
-    char *home = xasprintf("%s/%s", root, r->home + 1);
+    char *home = platform_under_root(root, r->home);
     struct fs_stat info;
     bool ok = fs->stat(fs->disk, home, &info, err) || fs_make_dirs(fs, home, MODE_FOLDER, err);
     free(home);
@@ -240,7 +241,7 @@ bool settings_apply(struct settings_plan *plan, const struct fs *fs, struct sett
 /* A home that is gone needs nothing put back; its record would be in the way for ever. */
 static bool place_is_gone(const char *root, const struct fs *fs, const struct record *r)
 {
-    char *home = xasprintf("%s/%s", root, r->home + 1);
+    char *home = platform_under_root(root, r->home);
     struct fs_stat info;
     struct error err;
     bool gone = r->user && !fs->stat(fs->disk, home, &info, &err) && err.kind == FAIL_NOT_FOUND;
@@ -262,8 +263,7 @@ bool settings_revert(const char *root, const struct fs *fs, struct settings_resu
         e->record = records.list[i]; /* moved */
         records.list[i] = (struct record){0};
         e->has_record = true;
-        e->shown = xasprintf("%s/%s/%s", strcmp(root, "/") == 0 ? "" : root, e->record.home + 1,
-                             e->record.path);
+        e->shown = entry_shown(root, &e->record);
         e->change = SETTINGS_BLOCKED;
         if (place_is_gone(root, fs, &e->record)) {
             e->change = SETTINGS_UNCHANGED;

@@ -262,7 +262,7 @@ bool entry_plan_revert(struct entry *e)
     return true;
 }
 
-static char *shown_path(const char *root, const struct record *r)
+char *entry_shown(const char *root, const struct record *r)
 {
     char *whole = xasprintf("%s/%s", r->home, r->path);
     char *shown = platform_under_root(root, whole);
@@ -284,7 +284,7 @@ static struct entry *open_entry(struct settings_plan *plan, struct records *reco
     } else {
         e->record = wanted;
     }
-    e->shown = shown_path(plan->root, &e->record);
+    e->shown = entry_shown(plan->root, &e->record);
     e->change = SETTINGS_BLOCKED;
     if (!present_read(plan->root, fs, &e->record, &e->before, &e->problem))
         return NULL;

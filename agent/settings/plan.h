@@ -40,6 +40,9 @@ struct settings_plan {
 
 struct fs_place entry_place(const char *root, const struct record *record);
 
+/* The path of the file as a person is told it. The caller frees. */
+char *entry_shown(const char *root, const struct record *record);
+
 /* Reads what is there. A missing file or folder is a success with exists == false. */
 MUST_USE bool present_read(const char *root, const struct fs *fs, const struct record *record,
                            struct present *out, struct error *err);

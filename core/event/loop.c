@@ -283,8 +283,9 @@ struct loop_timer *loop_timer_create(struct loop *loop, loop_callback *callback,
 
 void loop_timer_set(struct loop_timer *timer, uint64_t delay_ms)
 {
-    struct timeval delay = {.tv_sec = (time_t)(delay_ms / 1000),
-                            .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000)};
+    struct timeval delay = {0}; /* whose members are of other types on every system */
+    delay.tv_sec += (int)(delay_ms / 1000);
+    delay.tv_usec += (int)(delay_ms % 1000 * 1000);
     event_add(timer->event, &delay);
 }
 

@@ -330,7 +330,7 @@ static void on_socket_ready(void *context, int fd, unsigned events)
     int flags = ((events & LOOP_READABLE) ? CURL_CSELECT_IN : 0) |
                 ((events & LOOP_WRITABLE) ? CURL_CSELECT_OUT : 0);
     int running;
-    curl_multi_socket_action(client->multi, fd, flags, &running);
+    curl_multi_socket_action(client->multi, (curl_socket_t)fd, flags, &running);
     report_finished(client);
 }
 

@@ -3,20 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/calendar.h"
+
 static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 static const char day_names[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thursday */
-
-/* Days since 1970-01-01 of a Gregorian date, counting years from March so that the leap day is
- * last. */
-static int64_t days_of(int64_t year, unsigned month, unsigned day)
-{
-    year -= month <= 2;
-    int64_t era = year / 400;
-    unsigned year_of_era = (unsigned)(year - era * 400);
-    unsigned day_of_year = (153 * (month + (month > 2 ? -3u : 9u)) + 2) / 5 + day - 1;
-    unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + (int64_t)day_of_era - 719468;
-}
 
 void http_date_format(uint64_t unix_s, char out[HTTP_DATE_BYTES])
 {
@@ -27,12 +17,12 @@ void http_date_format(uint64_t unix_s, char out[HTTP_DATE_BYTES])
     unsigned second = (unsigned)(unix_s % 86400);
 
     unsigned year = 1970 + (unsigned)(days / 366);
-    while (days_of(year + 1, 1, 1) <= (int64_t)days)
+    while (calendar_days(year + 1, 1, 1) <= (int64_t)days)
         year++;
     unsigned month = 1;
-    while (month < 12 && days_of(year, month + 1, 1) <= (int64_t)days)
+    while (month < 12 && calendar_days(year, month + 1, 1) <= (int64_t)days)
         month++;
-    unsigned day = (unsigned)((int64_t)days - days_of(year, month, 1)) + 1;
+    unsigned day = (unsigned)((int64_t)days - calendar_days(year, month, 1)) + 1;
 
     snprintf(out, HTTP_DATE_BYTES, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
              day_names + days % 7 * 3, day % 100, month_names + (month - 1) * 3, year % 10000,
@@ -74,6 +64,7 @@ bool http_date_parse(struct bytes text, uint64_t *unix_s)
     if ((size_t)end != text.len || month == 0 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
         second > 60 || year < 1970)
         return false;
-    *unix_s = (uint64_t)days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    *unix_s =
+        (uint64_t)calendar_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
     return true;
 }

@@ -114,10 +114,9 @@ START_TEST(a_childs_output_and_exit_code_are_had)
     expect_ok(platform_child_start(argv, &child, &err));
     fcntl(child.output_fd, F_SETFL, 0); /* wait for it here */
     char text[64] = "";
-    ck_assert_int_eq(read(child.output_fd, text, sizeof text), 6);
+    ck_assert_int_eq(platform_child_read(&child, text, sizeof text), 6);
     ck_assert_str_eq(text, "hello\n");
     ck_assert_int_eq(platform_child_finish(&child, false), 3);
-    close(child.output_fd);
 }
 END_TEST
 
@@ -127,7 +126,6 @@ START_TEST(a_child_can_be_ended_by_force)
     struct platform_child child;
     expect_ok(platform_child_start(argv, &child, &err));
     ck_assert_int_eq(platform_child_finish(&child, true), -1);
-    close(child.output_fd);
 
     const char *const missing[] = {"/nonexistent/program", NULL};
     expect_fail(platform_child_start(missing, &child, &err), FAIL_NOT_FOUND);

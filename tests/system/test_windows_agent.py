@@ -1,0 +1,193 @@
+"""Agent and doctor as Windows programs, run under Wine: real telemetry through the relay to a server of this system."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from scripts import demo  # noqa: E402
+from tests.system.support import programs  # noqa: E402
+from tests.system.support.wine import PROGRAM, Wine  # noqa: E402
+
+BIN = pathlib.Path(os.environ.get("CT_BIN_WINDOWS", programs.ROOT / "build/mingw/bin"))
+AGENT, DOCTOR = BIN / "claude-telemetry-agent.exe", BIN / "claude-telemetry-doctor.exe"
+SERVICE = "claude-telemetry-agent"
+
+
+def setUpModule():
+    if not shutil.which(PROGRAM):
+        raise unittest.SkipTest("needs Wine: apt-get install wine64")
+    for program in (AGENT, DOCTOR):
+        if not program.exists():
+            raise unittest.SkipTest(f"no {program}: make cross")
+    global folder, wine
+    holder = programs.Folder()
+    folder = holder.__enter__()
+    unittest.addModuleCleanup(holder.__exit__)
+    wine = Wine(folder)
+    unittest.addModuleCleanup(wine.finish, "-k")
+
+
+class WindowsAgent:
+    """`run` in the foreground or as a service, with its files where Windows keeps them."""
+
+    def __init__(self, name, server):
+        self.data = wine.c / "ProgramData/ClaudeTelemetry"
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.data.mkdir(parents=True)
+        self.port = programs.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        (self.data / "token").write_text(server.token)
+        (self.data / "agent.yaml").write_text(f"""\
+relay: {{ listen: 127.0.0.1:{self.port}, spool: {{ min_free_disk_mib: 1 }} }}
+claude: {{ user_env: false }}
+destinations:
+  - name: central
+    endpoint: {server.url}
+    headers: {{ Authorization: "Bearer ${{file:C:/ProgramData/ClaudeTelemetry/token}}" }}
+""")
+        self.log = folder / f"{name}.log"
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen([PROGRAM, AGENT, "run"], env=wine.environment, cwd=folder,
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self.wait()
+        return self
+
+    def wait(self):
+        def up():
+            if self.process and self.process.poll() is not None:
+                raise AssertionError(f"ended with {self.process.returncode}:\n{self.log.read_text()}")
+            return programs.http("GET", self.url + "/healthz")[0] == 200
+        programs.wait_until(up, 60, "relay ready")
+
+    def stop(self):
+        """As Ctrl-C on its console does; its exit code."""
+        if not self.process:
+            return None
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(30)
+        finally:
+            self.kill()
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def status(self):
+        return json.loads((self.data / "run/status.json").read_text())
+
+    def backlog(self):
+        return self.status()["destinations"][0]["backlog_records"]
+
+
+def agent(*words, code=0):
+    said, got = wine.run(AGENT, *words)
+    if got != code:
+        raise AssertionError(f"{words}: {got}, expected {code}\n{said}")
+    return said
+
+
+class Windows(unittest.TestCase):
+    def setUp(self):
+        self.server = programs.Server(folder / self.id()).set_up()
+        self.server.start()
+        self.addCleanup(self.server.program.stop)
+
+    def windows_agent(self):
+        made = WindowsAgent(self.id(), self.server)
+        self.addCleanup(made.kill)
+        return made
+
+    def test_recorded_telemetry_arrives_exactly_once_over_a_kill_and_an_outage(self):
+        relay = self.windows_agent().start()
+
+        def at_half():
+            self.server.program.kill()
+            relay.kill()
+            wine.finish("-k")  # power off: nothing of Windows is left running
+            relay.start()
+        sent = demo.send_all(relay, at_half)
+        self.assertEqual(sent, 69)
+        self.assertIn("central", agent("status", code=1))  # it says what is down
+        self.assertTrue(json.loads(agent("spool", "list", "--json"))["records"] > 0)
+        self.server.start()
+        programs.wait_until(lambda: relay.backlog() == 0, 60, "empty spool")
+        self.assertIn("healthy", agent("status", "--brief"))
+        self.assertEqual(relay.stop(), 0, relay.log.read_text())
+        self.assertFalse((relay.data / "run/status.json").exists())
+        have = self.server.sums()
+        self.assertEqual({name: have[name] for name in demo.expected_totals()}, demo.expected_totals())
+        self.assertTrue(json.loads(agent("spool", "verify", "--json"))["sound"])
+
+    def test_it_lives_as_a_service(self):
+        relay = self.windows_agent()
+        program = "Z:" + str(AGENT).replace("/", "\\")
+        self.assertEqual(wine.run("sc", "create", SERVICE, "binPath=", f"{program} run", "start=", "demand")[1], 0)
+        self.addCleanup(wine.run, "sc", "delete", SERVICE)
+        self.assertEqual(wine.run("net", "start", SERVICE)[1], 0)
+        self.addCleanup(wine.run, "net", "stop", SERVICE)
+        relay.wait()
+        self.assertTrue(relay.status()["running"])
+        sent = demo.send_all(relay, lambda: None)
+        programs.wait_until(lambda: relay.backlog() == 0, 60, "empty spool")
+        self.assertEqual(wine.run("net", "stop", SERVICE)[1], 0)
+        log = (relay.data / "log/agent.log").read_text()
+        self.assertIn("runs version=", log)
+        self.assertIn("stops", log)
+        self.assertFalse((relay.data / "run/status.json").exists())
+        self.assertEqual((sent, self.server.sums()["count"]), (69, demo.expected_totals()["count"]))
+
+    def test_settings_are_written_and_taken_back(self):
+        self.windows_agent()
+        managed = wine.c / "Program Files/ClaudeCode/managed-settings.d/90-claude-telemetry.json"
+        self.assertIn("would change", agent("apply", "--dry-run"))
+        self.assertFalse(managed.exists())
+        agent("apply")
+        settings = json.loads(managed.read_text())["env"]
+        self.assertEqual(settings["CLAUDE_CODE_ENABLE_TELEMETRY"], "1")
+        before = managed.read_bytes()
+        agent("apply")
+        self.assertEqual(managed.read_bytes(), before)
+        agent("revert")
+        self.assertFalse(managed.exists())
+
+    def test_a_policy_of_the_registry_counts_before_the_file(self):
+        relay = self.windows_agent()
+        policy = r"HKLM\SOFTWARE\Policies\ClaudeTelemetry"
+        port = programs.free_port()
+        wine.run("reg", "add", policy + r"\relay", "/v", "listen", "/d", f"127.0.0.1:{port}", "/f", "/reg:64")
+        self.addCleanup(wine.run, "reg", "delete", policy, "/f", "/reg:64")
+        relay.url = f"http://127.0.0.1:{port}"
+        relay.start()
+        self.assertEqual(relay.status()["relay"]["port"], port)
+        wine.run("reg", "add", policy + r"\relay", "/v", "listne", "/d", "x", "/f", "/reg:64")
+        self.assertEqual(wine.run(AGENT, "check-config")[1], 2)
+        self.assertEqual(relay.stop(), 0)
+
+    def test_the_doctor_sees_the_machine(self):
+        relay = self.windows_agent().start()
+        agent("apply")
+        self.addCleanup(agent, "revert")
+        said, _ = wine.run(DOCTOR, "--json")
+        report = json.loads(said)
+        found = {check["id"]: check for check in report["checks"]}
+        for good in ("settings.managed.json", "settings.managed.missing", "relay.running", "relay.accepts",
+                     "spool.writable", "destination.central.tcp", "destination.central.auth", "disk.free"):
+            self.assertEqual(found[good]["status"], "ok", found[good])
+        self.assertEqual(relay.stop(), 0)
+        report = json.loads(wine.run(DOCTOR, "--json", "--only", "relay.running")[0])
+        self.assertEqual(report["checks"][0]["status"], "fail")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
