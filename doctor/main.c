@@ -264,7 +264,8 @@ int main(int argc, char **argv)
     struct error err = {0};
     if (line.config && !fs_real.stat(fs_real.disk, line.config, &stat, &err))
         return usage_error("there is no configuration", line.config, "give --config another file");
-    if (!fs_real.stat(fs_real.disk, line.root, &stat, &err) || !stat.is_directory)
+    bool is_machine = strcmp(line.root, "/") == 0; /* where that is no folder, too */
+    if (!is_machine && (!fs_real.stat(fs_real.disk, line.root, &stat, &err) || !stat.is_directory))
         return usage_error("there is no folder", line.root, "give --root another folder");
     return error_check_output(DOCTOR_PROGRAM, act(&line));
 }

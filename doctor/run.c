@@ -10,15 +10,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-/* What waiting goes by: a clock that nobody sets, where POSIX's clock selection is to be had. */
-#if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
-#define WAIT_IS_MONOTONIC 1
-#define WAIT_CLOCK CLOCK_MONOTONIC
-#else
-#define WAIT_IS_MONOTONIC 0
-#define WAIT_CLOCK CLOCK_REALTIME
-#endif
-
 static const struct check_family *const families[] = {
     &settings_checks,    &environment_checks, &transport_checks, &claude_checks,
     &agent_checks,       &relay_checks,       &receiver_checks,  &spool_checks,
@@ -29,6 +20,7 @@ static const struct check_family *const families[] = {
 struct board {
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    clockid_t clock; /* what waiting goes by */
     size_t done;
     size_t holders;
 };
@@ -192,7 +184,7 @@ static void await(struct board *board, size_t count, uint32_t limit_ms, run_prog
                   void *context)
 {
     struct timespec until;
-    clock_gettime(WAIT_CLOCK, &until);
+    clock_gettime(board->clock, &until);
     until.tv_sec += limit_ms / 1000;
     until.tv_nsec += (long)(limit_ms % 1000) * (long)NS_PER_MS;
     if (until.tv_nsec >= (long)NS_PER_S) {
@@ -241,6 +233,20 @@ static void finish(struct job_list *list)
     free(list->jobs);
 }
 
+/* A clock that nobody sets, where the system lets waiting go by it. */
+static void init_condition(struct board *board)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    board->clock = CLOCK_REALTIME;
+#if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
+    if (pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0)
+        board->clock = CLOCK_MONOTONIC;
+#endif
+    pthread_cond_init(&board->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 bool run_checks(const struct scene *scene, const char *only, run_progress *progress, void *context,
                 uint32_t limit_ms, struct run *out, char unknown[CHECK_ID_BYTES])
 {
@@ -254,14 +260,8 @@ bool run_checks(const struct scene *scene, const char *only, run_progress *progr
         return false;
     }
     struct board *board = xcalloc(1, sizeof *board);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-#if WAIT_IS_MONOTONIC
-    pthread_condattr_setclock(&monotonic, WAIT_CLOCK);
-#endif
     pthread_mutex_init(&board->lock, NULL);
-    pthread_cond_init(&board->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    init_condition(board);
     board->holders = 1;
     out->count = list.count;
     out->results = xcalloc(list.count + 1, sizeof *out->results);
