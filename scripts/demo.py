@@ -65,10 +65,10 @@ def recordings():
         yield one["file"], f"/v1/{one['signal']}", headers, (DATA / one["file"]).read_bytes()
 
 
-def send_all(agent, at_half):
+def send_all(agent, at_half, more_headers=()):
     todo = list(recordings())
     for number, (name, path, headers, body) in enumerate(todo):
-        status, _, answer = programs.http("POST", agent.url + path, body, headers)
+        status, _, answer = programs.http("POST", agent.url + path, body, {**headers, **dict(more_headers)})
         if status != 200:
             raise SystemExit(f"the relay answered {status} to {name}: {answer[:300]!r}")
         if number == len(todo) // 2:

@@ -1,4 +1,5 @@
 """Agent and doctor as Windows programs, run under Wine: real telemetry through the relay to a server of this system."""
+import getpass
 import json
 import os
 import pathlib
@@ -14,21 +15,26 @@ from tests.system.support import programs  # noqa: E402
 from tests.system.support.wine import PROGRAM, Wine  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("CT_BIN_WINDOWS", programs.ROOT / "build/mingw/bin"))
-AGENT, DOCTOR = BIN / "claude-telemetry-agent.exe", BIN / "claude-telemetry-doctor.exe"
+HOME = pathlib.PureWindowsPath(r"C:\Program Files\ClaudeTelemetry")
+AGENT, DOCTOR = HOME / "claude-telemetry-agent.exe", HOME / "claude-telemetry-doctor.exe"
 SERVICE = "claude-telemetry-agent"
+USER = getpass.getuser()  # Wine's user has the name of ours
 
 
 def setUpModule():
     if not shutil.which(PROGRAM):
         raise unittest.SkipTest("needs Wine: apt-get install wine64")
-    for program in (AGENT, DOCTOR):
+    for program in (BIN / AGENT.name, BIN / DOCTOR.name):
         if not program.exists():
             raise unittest.SkipTest(f"no {program}: make cross")
     global folder, wine
     holder = programs.Folder()
     folder = holder.__enter__()
     unittest.addModuleCleanup(holder.__exit__)
-    wine = Wine(folder)
+    wine = Wine(folder, whole_disk=False)
+    (wine.c / "Program Files/ClaudeTelemetry").mkdir()
+    for program in (BIN / AGENT.name, BIN / DOCTOR.name):
+        shutil.copy(program, wine.c / "Program Files/ClaudeTelemetry")
     unittest.addModuleCleanup(wine.finish, "-k")
 
 
@@ -37,14 +43,14 @@ class WindowsAgent:
 
     def __init__(self, name, server):
         self.data = wine.c / "ProgramData/ClaudeTelemetry"
+        agent("revert")  # what an earlier one wrote
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True)
         self.port = programs.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         (self.data / "token").write_text(server.token)
         (self.data / "agent.yaml").write_text(f"""\
-relay: {{ listen: 127.0.0.1:{self.port}, spool: {{ min_free_disk_mib: 1 }} }}
-claude: {{ user_env: false }}
+relay: {{ listen: 127.0.0.1:{self.port}, local_token_required: true, spool: {{ min_free_disk_mib: 1 }} }}
 destinations:
   - name: central
     endpoint: {server.url}
@@ -55,7 +61,7 @@ destinations:
 
     def start(self):
         with open(self.log, "ab") as out:
-            self.process = subprocess.Popen([PROGRAM, AGENT, "run"], env=wine.environment, cwd=folder,
+            self.process = subprocess.Popen([PROGRAM, AGENT, "run"], env=wine.environment, cwd=wine.folder,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         self.wait()
         return self
@@ -64,7 +70,7 @@ destinations:
         def up():
             if self.process and self.process.poll() is not None:
                 raise AssertionError(f"ended with {self.process.returncode}:\n{self.log.read_text()}")
-            return programs.http("GET", self.url + "/healthz")[0] == 200
+            return programs.http("GET", self.url + "/healthz")[0] == 200 and self.status()
         programs.wait_until(up, 60, "relay ready")
 
     def stop(self):
@@ -83,6 +89,14 @@ destinations:
             self.process.wait()
         self.process = None
 
+    def headers(self):
+        """What Claude Code sends for this user: Wine cannot tell whose a connection is, so a token is asked for."""
+        def written():
+            settings = json.loads((wine.c / "users" / USER / ".claude/settings.json").read_text())
+            name, value = settings["env"]["OTEL_EXPORTER_OTLP_HEADERS"].split("=")
+            return {name: value}
+        return programs.wait_until(written, 30, "user settings")
+
     def status(self):
         return json.loads((self.data / "run/status.json").read_text())
 
@@ -93,7 +107,7 @@ destinations:
 def agent(*words, code=0):
     said, got = wine.run(AGENT, *words)
     if got != code:
-        raise AssertionError(f"{words}: {got}, expected {code}\n{said}")
+        raise AssertionError(f"{words}: {got}, expected {code}\n{wine.errors}{said[-500:]}")
     return said
 
 
@@ -116,9 +130,9 @@ class Windows(unittest.TestCase):
             relay.kill()
             wine.finish("-k")  # power off: nothing of Windows is left running
             relay.start()
-        sent = demo.send_all(relay, at_half)
+        sent = demo.send_all(relay, at_half, relay.headers())
         self.assertEqual(sent, 69)
-        self.assertIn("central", agent("status", code=1))  # it says what is down
+        self.assertIn("central: retrying", agent("status"))
         self.assertTrue(json.loads(agent("spool", "list", "--json"))["records"] > 0)
         self.server.start()
         programs.wait_until(lambda: relay.backlog() == 0, 60, "empty spool")
@@ -131,14 +145,16 @@ class Windows(unittest.TestCase):
 
     def test_it_lives_as_a_service(self):
         relay = self.windows_agent()
-        program = "Z:" + str(AGENT).replace("/", "\\")
-        self.assertEqual(wine.run("sc", "create", SERVICE, "binPath=", f"{program} run", "start=", "demand")[1], 0)
+        self.assertEqual(wine.run("sc", "create", SERVICE, "binPath=", f'"{AGENT}" run', "start=", "demand")[1], 0)
         self.addCleanup(wine.run, "sc", "delete", SERVICE)
+        # Wine ends its services with the last other program: somebody must be logged on.
+        someone = subprocess.Popen([PROGRAM, "cmd"], env=wine.environment, cwd=wine.folder, stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(someone.communicate)
         self.assertEqual(wine.run("net", "start", SERVICE)[1], 0)
         self.addCleanup(wine.run, "net", "stop", SERVICE)
         relay.wait()
-        self.assertTrue(relay.status()["running"])
-        sent = demo.send_all(relay, lambda: None)
+        sent = demo.send_all(relay, lambda: None, relay.headers())
         programs.wait_until(lambda: relay.backlog() == 0, 60, "empty spool")
         self.assertEqual(wine.run("net", "stop", SERVICE)[1], 0)
         log = (relay.data / "log/agent.log").read_text()
@@ -149,6 +165,10 @@ class Windows(unittest.TestCase):
 
     def test_settings_are_written_and_taken_back(self):
         self.windows_agent()
+        user = wine.c / "users" / USER / ".claude/settings.json"
+        user.parent.mkdir(exist_ok=True)
+        user.write_bytes(b'{\r\n  "model": "opus"\r\n}\r\n')
+        self.addCleanup(shutil.rmtree, user.parent)
         managed = wine.c / "Program Files/ClaudeCode/managed-settings.d/90-claude-telemetry.json"
         self.assertIn("would change", agent("apply", "--dry-run"))
         self.assertFalse(managed.exists())
@@ -158,8 +178,10 @@ class Windows(unittest.TestCase):
         before = managed.read_bytes()
         agent("apply")
         self.assertEqual(managed.read_bytes(), before)
+        self.assertIn("OTEL_EXPORTER_OTLP_HEADERS", json.loads(user.read_text())["env"])
         agent("revert")
         self.assertFalse(managed.exists())
+        self.assertEqual(user.read_bytes(), b'{\r\n  "model": "opus"\r\n}\r\n')
 
     def test_a_policy_of_the_registry_counts_before_the_file(self):
         relay = self.windows_agent()
@@ -176,13 +198,13 @@ class Windows(unittest.TestCase):
 
     def test_the_doctor_sees_the_machine(self):
         relay = self.windows_agent().start()
-        agent("apply")
-        self.addCleanup(agent, "revert")
+        relay.headers()  # its settings are written
         said, _ = wine.run(DOCTOR, "--json")
         report = json.loads(said)
         found = {check["id"]: check for check in report["checks"]}
         for good in ("settings.managed.json", "settings.managed.missing", "relay.running", "relay.accepts",
-                     "spool.writable", "destination.central.tcp", "destination.central.auth", "disk.free"):
+                     "spool.writable", "destination.central.tcp", "destination.central.auth", "destination.central.accepts",
+                     "delivery.end_to_end", "disk.free"):
             self.assertEqual(found[good]["status"], "ok", found[good])
         self.assertEqual(relay.stop(), 0)
         report = json.loads(wine.run(DOCTOR, "--json", "--only", "relay.running")[0])

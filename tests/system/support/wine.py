@@ -4,26 +4,39 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 
 PROGRAM = "/usr/lib/wine/wine64"
 
 
 class Wine:
-    """A prefix below `folder`, ready for use."""
+    """A prefix below `folder`, ready for use. Without `whole_disk` its programs see nothing of this system's files
+    but drive C:, so that a path such as "/home" means nobody's home here."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, whole_disk=True):
         self.prefix = pathlib.Path(folder) / "wine"
         self.c = self.prefix / "drive_c"
+        self.folder = self.prefix.parent
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WINEPREFIX": str(self.prefix),
                             "WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
         self.run("wineboot", "--init")
         self.finish()
+        if not whole_disk:
+            (self.prefix / "dosdevices/z:").unlink()
+            self.folder = self.c
 
     def run(self, *words, limit_s=120):
-        """What it prints and its exit code's lowest byte, which is all that Wine hands on."""
-        done = subprocess.run([PROGRAM, *map(str, words)], env=self.environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=limit_s, cwd=self.prefix.parent)
-        return done.stdout.decode(errors="replace").replace("\r", ""), done.returncode
+        """What it prints and its exit code's lowest byte, which is all that Wine hands on. `errors` holds its standard error."""
+        # Into files: a service that is started here keeps what it inherits open, and a pipe would have no end.
+        with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
+            done = subprocess.run([PROGRAM, *map(str, words)], env=self.environment, stdin=subprocess.DEVNULL,
+                                  stdout=said, stderr=errors, timeout=limit_s, cwd=self.folder)
+            texts = []
+            for file in (said, errors):
+                file.seek(0)
+                texts.append(file.read().decode(errors="replace").replace("\r", ""))
+        self.errors = texts[1]
+        return texts[0], done.returncode
 
     def finish(self, *how):
         """Waits until nothing runs any more; ends everything with "-k"."""
