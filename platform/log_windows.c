@@ -45,12 +45,16 @@ static void turn_to(const char *path)
                  : -1;
     if (fd < 0)
         return;
-    if (_fileno(stderr) < 0) /* a service has none to begin with */
-        (void)!freopen("NUL", "w", stderr);
-    if (_fileno(stderr) >= 0)
+    if (_fileno(stderr) >= 0) {
         _dup2(fd, _fileno(stderr));
+        _close(fd);
+    } else {
+        /* A service has none to begin with, and freopen() does not make one of nothing. */
+        FILE *made = _fdopen(fd, "ab");
+        if (made)
+            *stderr = *made;
+    }
     setvbuf(stderr, NULL, _IONBF, 0);
-    _close(fd);
 }
 
 static void rotate(const char *path)

@@ -97,8 +97,12 @@ build_libevent() {
 build_openssl() {
   local build=$work/openssl/build
   mkdir -p "$build"
+  # Its folder of settings is one that only administrators write to, and is not looked into: one below C: could be
+  # anybody's. What TLS of today needs is built, the rest is not.
   (cd "$build" && perl ../source/Configure mingw64 --cross-compile-prefix=$host- --prefix="$sysroot" --libdir=lib \
-    no-shared no-tests no-engine no-module no-legacy no-asm &&
+    --openssldir='C:/Program Files/Common Files/SSL' no-autoload-config \
+    no-shared no-tests no-engine no-module no-legacy no-asm no-dtls no-comp no-srp no-ts no-cmp no-gost no-md4 no-mdc2 \
+    no-whirlpool no-aria no-camellia no-seed no-idea no-bf no-cast no-sm2 no-sm3 no-sm4 &&
     nice make -s -j"$jobs" build_libs && make -s install_dev)
   pc openssl '-lssl -lcrypto -lws2_32 -lgdi32 -lcrypt32'
 }
@@ -108,7 +112,7 @@ build_curl() {
   with_cmake curl -DCURL_USE_OPENSSL=ON -DOPENSSL_ROOT_DIR="$sysroot" -DOPENSSL_USE_STATIC_LIBS=ON -DENABLE_UNICODE=ON \
     -DUSE_NGHTTP2=ON -DNGHTTP2_INCLUDE_DIR="$sysroot/include" -DNGHTTP2_LIBRARY="$sysroot/lib/libnghttp2.a" \
     -DCMAKE_C_FLAGS=-DNGHTTP2_STATICLIB -DCMAKE_C_STANDARD_LIBRARIES="-lws2_32 -lgdi32 -lcrypt32 -lbcrypt" \
-    -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF \
+    -DCURL_DISABLE_OPENSSL_AUTO_LOAD_CONFIG=ON -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF \
     -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DCURL_BROTLI=OFF -DCURL_ZSTD=OFF -DCURL_DISABLE_LDAP=ON \
     -DZLIB_INCLUDE_DIR=/usr/$host/include -DZLIB_LIBRARY=/usr/$host/lib/libz.a
   pc libcurl "-lcurl -lnghttp2 -lssl -lcrypto /usr/$host/lib/libz.a -lbcrypt -lcrypt32 -ladvapi32 -lgdi32 -lws2_32" '-DCURL_STATICLIB'

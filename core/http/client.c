@@ -171,6 +171,9 @@ static void set_route(struct http_transfer *t, const struct http_call *call)
     curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 
     set_system_certificates(t->easy);
+    /* Where the system keeps certificates in a store and not in files: Windows. */
+    curl_easy_setopt(t->easy, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NATIVE_CA);
+    curl_easy_setopt(t->easy, CURLOPT_PROXY_SSL_OPTIONS, (long)CURLSSLOPT_NATIVE_CA);
     t->certificate = call->certificate;
     t->ca_file = xstrdup(call->ca_file);
     if (call->ca_file || call->certificate) {

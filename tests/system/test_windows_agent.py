@@ -157,10 +157,10 @@ class Windows(unittest.TestCase):
         sent = demo.send_all(relay, lambda: None, relay.headers())
         programs.wait_until(lambda: relay.backlog() == 0, 60, "empty spool")
         self.assertEqual(wine.run("net", "stop", SERVICE)[1], 0)
+        programs.wait_until(lambda: not (relay.data / "run/status.json").exists(), 30, "a clean end")
         log = (relay.data / "log/agent.log").read_text()
         self.assertIn("runs version=", log)
         self.assertIn("stops", log)
-        self.assertFalse((relay.data / "run/status.json").exists())
         self.assertEqual((sent, self.server.sums()["count"]), (69, demo.expected_totals()["count"]))
 
     def test_settings_are_written_and_taken_back(self):
