@@ -1,4 +1,4 @@
-#include "agent/relay/spool.h"
+#include "tests/agent/relay/spool_rig.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,44 +6,16 @@
 
 #include "base/memory.h"
 #include "tests/support/expect.h"
-#include "tests/support/fault_fs.h"
-#include "tests/support/manual_clock.h"
 #include "tests/support/temp_dir.h"
+
+static struct error err;
 
 enum { DAY_S = 86400 };
 
-static struct fault_fs *disk; /* Check fixtures take no argument */
-static struct fs fs;
-static struct manual_clock now;
-static struct clock watch;
-static struct error err;
-static struct spool_options options;
-static struct spool *spool;
-static struct buffer hold;
-
 static void set_up(void)
 {
-    disk = fault_fs_create(1);
-    fs = fault_fs_table(disk);
-    now = (struct manual_clock){.wall_ns = UINT64_C(1700000000) * NS_PER_S,
-                                .monotonic_ns = 5 * NS_PER_S};
-    watch = manual_clock_table(&now);
-    options = (struct spool_options){.dir = "spool", .max_bytes = MIB, .segment_bytes = 8192};
-    hold = (struct buffer){.max_bytes = 65 * MIB};
-    spool = NULL;
-}
-
-static void tear_down(void)
-{
-    spool_destroy(spool);
-    fault_fs_destroy(disk);
-    buffer_clear(&hold);
-}
-
-static void open_spool(void)
-{
-    spool = spool_create(&options, &fs, &watch, &err);
-    ck_assert_msg(spool != NULL, "%s", err.cause);
+    rig_set_up(1);
+    hold.max_bytes = 65 * MIB;
 }
 
 static void reopen(void)
@@ -89,13 +61,6 @@ static void put_bytes(size_t len)
     expect_ok(spool_append(spool, &record, &err));
     expect_ok(spool_commit(spool, &err));
     free(bytes);
-}
-
-static struct spool_cursor *cursor(const char *name)
-{
-    struct spool_cursor *c = spool_cursor_open(spool, name, &err);
-    ck_assert_msg(c != NULL, "%s", err.cause);
-    return c;
 }
 
 static void expect_next(struct spool_cursor *c, const char *text)
@@ -455,7 +420,7 @@ int main(void)
 {
     Suite *suite = suite_create("spool");
     TCase *tests = tcase_create("all");
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, set_up, rig_tear_down);
     tcase_add_test(tests, a_record_comes_back_as_it_was_given);
     tcase_add_test(tests, only_what_is_committed_is_read);
     tcase_add_test(tests, a_commit_is_one_sync_and_few_writes);

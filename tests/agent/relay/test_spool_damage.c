@@ -9,22 +9,14 @@
 
 #include "agent/relay/crc32c.h"
 #include "agent/relay/segment.h"
-#include "agent/relay/spool.h"
 #include "base/memory.h"
+#include "tests/agent/relay/spool_rig.h"
 #include "tests/support/expect.h"
-#include "tests/support/fault_fs.h"
-#include "tests/support/manual_clock.h"
+
+static struct error err;
 
 enum { RECORDS_MAX = 2000, BODY_MAX = 3000, FILES_MAX = 64, PAGE_BYTES = 4096 };
 
-static struct fault_fs *disk;
-static struct fs fs;
-static struct manual_clock now;
-static struct clock watch;
-static struct error err;
-static struct spool_options options;
-static struct spool *spool;
-static struct buffer hold;
 static int written; /* records */
 
 /* A copy of every file of the whole spool, to damage again and again. */
@@ -37,33 +29,19 @@ static size_t image_count;
 
 static void set_up(void)
 {
-    disk = fault_fs_create(7);
-    fs = fault_fs_table(disk);
-    now = (struct manual_clock){.wall_ns = UINT64_C(1700000000) * NS_PER_S,
-                                .monotonic_ns = 5 * NS_PER_S};
-    watch = manual_clock_table(&now);
-    options = (struct spool_options){.dir = "spool", .max_bytes = 64 * MIB, .segment_bytes = 8192};
-    hold = (struct buffer){.max_bytes = MIB};
+    rig_set_up(7);
+    options.max_bytes = 64 * MIB;
     written = 0;
     image_count = 0;
-    spool = NULL;
 }
 
 static void tear_down(void)
 {
-    spool_destroy(spool);
-    fault_fs_destroy(disk);
-    buffer_clear(&hold);
+    rig_tear_down();
     for (size_t i = 0; i < image_count; i++) {
         free(images[i].path);
         free(images[i].bytes);
     }
-}
-
-static void open_spool(void)
-{
-    spool = spool_create(&options, &fs, &watch, &err);
-    ck_assert_msg(spool != NULL, "%s", err.cause);
 }
 
 static size_t make_body(int i, char out[BODY_MAX])

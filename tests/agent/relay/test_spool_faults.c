@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/relay/spool.h"
 #include "base/memory.h"
+#include "tests/agent/relay/spool_rig.h"
 #include "tests/support/expect.h"
-#include "tests/support/fault_fs.h"
-#include "tests/support/manual_clock.h"
+
+static struct error err;
 
 enum { RECORDS_MAX = 256, BODY_MAX = 20000 };
 
@@ -24,15 +24,7 @@ struct fact {
     bool seen;
 };
 
-static struct fault_fs *disk;
-static struct fs fs;
-static struct manual_clock now;
-static struct clock watch;
-static struct error err;
-static struct spool_options options;
-static struct spool *spool;
 static struct spool_cursor *fast, *slow;
-static struct buffer hold;
 static struct fact facts[RECORDS_MAX];
 static int told;      /* records the story tried to append */
 static uint64_t done; /* how far the fast destination came */
@@ -42,26 +34,12 @@ static uint64_t seed;
 
 static void set_up(void)
 {
-    disk = fault_fs_create(seed);
-    fs = fault_fs_table(disk);
-    now = (struct manual_clock){.wall_ns = UINT64_C(1700000000) * NS_PER_S,
-                                .monotonic_ns = 5 * NS_PER_S};
-    watch = manual_clock_table(&now);
-    options = (struct spool_options){.dir = "spool", .max_bytes = MIB, .segment_bytes = 4096};
-    hold = (struct buffer){.max_bytes = MIB};
+    rig_set_up(seed);
+    options.segment_bytes = 4096;
     memset(facts, 0, sizeof facts);
     told = 0;
     done = top = 0;
-    spool = NULL;
     fast = slow = NULL;
-}
-
-static void tear_down(void)
-{
-    spool_destroy(spool);
-    spool = NULL;
-    fault_fs_destroy(disk);
-    buffer_clear(&hold);
 }
 
 /* Record `i` always has the same body: of every size class, some larger than a segment. */
@@ -115,12 +93,6 @@ static bool open_all(void)
     return spool != NULL;
 }
 
-static void close_all(void)
-{
-    spool_destroy(spool);
-    spool = NULL;
-}
-
 static void check_record(const struct spool_record *record, int *last)
 {
     char body[BODY_MAX], head[32];
@@ -154,17 +126,6 @@ static void deliver(int count)
     (void)!spool_prepare(spool, &err);
 }
 
-static uint64_t ledger_count(enum spool_loss reason, const char *destination)
-{
-    struct spool_ledger_entry entries[64];
-    size_t count = spool_ledger(spool, entries, 64);
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        if (entries[i].reason == reason && strcmp(entries[i].destination, destination) == 0)
-            sum += entries[i].records;
-    return sum;
-}
-
 /* Everything acknowledged comes to `cursor`, except what it was done with, and `evicted` more. */
 static void expect_all(struct spool_cursor *cursor, uint64_t finished, uint64_t evicted)
 {
@@ -186,7 +147,7 @@ static void expect_all(struct spool_cursor *cursor, uint64_t finished, uint64_t 
     ck_assert_msg(missing == evicted, "nth %u seed %d: %d acknowledged records missing, %d evicted",
                   nth, (int)seed, (int)missing, (int)evicted);
     /* Torn records between whole ones of the group in flight look like damage; others do not. */
-    ck_assert_msg(ledger_count(SPOOL_LOSS_CORRUPT, "") <= in_flight,
+    ck_assert_msg(lost(SPOOL_LOSS_CORRUPT, "") <= in_flight,
                   "nth %u seed %d: damage was reported where there is none", nth, (int)seed);
 }
 
@@ -195,7 +156,7 @@ static void expect_no_litter(void)
     ck_assert_ptr_null(fault_fs_find(disk, ".new", 0));
     ck_assert_ptr_null(fault_fs_find(disk, ".part", 0));
     ck_assert_ptr_null(fault_fs_find(disk, "spare-1", 0));
-    if (ledger_count(SPOOL_LOSS_CORRUPT, "") == 0)
+    if (lost(SPOOL_LOSS_CORRUPT, "") == 0)
         ck_assert_ptr_null(fault_fs_find(disk, "damaged", 0));
 }
 
@@ -204,7 +165,7 @@ static void expect_recovered(uint64_t evictions_possible)
 {
     ck_assert_msg(open_all() && fast && slow, "nth %u: %s", nth, err.cause);
     expect_no_litter();
-    uint64_t evicted = evictions_possible ? ledger_count(SPOOL_LOSS_EVICTED_SIZE, "slow") : 0;
+    uint64_t evicted = evictions_possible ? lost(SPOOL_LOSS_EVICTED_SIZE, "slow") : 0;
     expect_all(slow, 0, evicted);
     if (!evictions_possible)
         expect_all(fast, done, 0);
@@ -213,9 +174,9 @@ static void expect_recovered(uint64_t evictions_possible)
     fault_fs_arm(disk, FAULT_ERROR, 0);
     append_group(2);
     ck_assert_msg(facts[told - 1].acknowledged, "nth %u: %s", nth, err.cause);
-    close_all();
+    close_spool();
     ck_assert(open_all());
-    uint64_t again = evictions_possible ? ledger_count(SPOOL_LOSS_EVICTED_SIZE, "slow") : 0;
+    uint64_t again = evictions_possible ? lost(SPOOL_LOSS_EVICTED_SIZE, "slow") : 0;
     ck_assert_uint_ge(again, evicted);
     expect_all(slow, 0, again);
 
@@ -244,7 +205,7 @@ static void cut_power_everywhere(story *tell, bool evicts, uint64_t seeds)
             spool = NULL;
             fault_fs_power_loss(disk);
             expect_recovered(evicts);
-            tear_down();
+            rig_tear_down();
         }
         ck_assert_uint_gt(nth, 20);
     }
@@ -267,7 +228,7 @@ static void fail_everywhere(story *tell, bool evicts)
         spool = NULL;
         fault_fs_kill(disk);
         expect_recovered(evicts);
-        tear_down();
+        rig_tear_down();
     }
     ck_assert_uint_gt(nth, 20);
 }
@@ -281,7 +242,7 @@ static void story_of_appending(void)
     append_group(7);
     append_group(1);
     append_group(12);
-    close_all();
+    close_spool();
     if (!open_all())
         return;
     append_group(2);
@@ -306,7 +267,7 @@ static void story_of_a_whole_life(void)
         (void)!spool_ledger_add(spool, &entry, &err);
         struct spool_record poison = {.sequence = 1, .item_count = 1, .payload = bytes_of("bad")};
         (void)!spool_quarantine(spool, "fast", &poison, "400", &err);
-        close_all();
+        close_spool();
     }
 }
 

@@ -2,53 +2,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/relay/spool.h"
 #include "base/memory.h"
+#include "tests/agent/relay/spool_rig.h"
 #include "tests/support/expect.h"
-#include "tests/support/fault_fs.h"
-#include "tests/support/manual_clock.h"
+
+static struct error err;
 
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
 
-static struct fault_fs *disk;
-static struct fs fs;
-static struct manual_clock now;
-static struct clock watch;
-static struct error err;
-static struct spool_options options;
-static struct spool *spool;
-static struct buffer hold;
-
 static void set_up(void)
 {
-    disk = fault_fs_create(1);
-    fs = fault_fs_table(disk);
-    now = (struct manual_clock){.wall_ns = UINT64_C(1700000000) * NS_PER_S,
-                                .monotonic_ns = 5 * NS_PER_S};
-    watch = manual_clock_table(&now);
-    options = (struct spool_options){.dir = "spool", .max_bytes = MIB, .segment_bytes = 8192};
-    hold = (struct buffer){.max_bytes = MIB};
-    spool = NULL;
-}
-
-static void tear_down(void)
-{
-    spool_destroy(spool);
-    fault_fs_destroy(disk);
-    buffer_clear(&hold);
-}
-
-static void open_spool(void)
-{
-    spool = spool_create(&options, &fs, &watch, &err);
-    ck_assert_msg(spool != NULL, "%s", err.cause);
-}
-
-static struct spool_cursor *cursor(const char *name)
-{
-    struct spool_cursor *c = spool_cursor_open(spool, name, &err);
-    ck_assert_msg(c != NULL, "%s", err.cause);
-    return c;
+    rig_set_up(1);
 }
 
 static bool append(enum otlp_signal signal, size_t len)
@@ -72,16 +36,6 @@ static uint64_t read_all(struct spool_cursor *c)
         count++;
     ck_assert_msg(err.kind == FAIL_NONE, "%s", err.cause);
     return count;
-}
-
-static uint64_t lost(enum spool_loss reason, const char *destination)
-{
-    struct spool_ledger_entry entries[64];
-    uint64_t sum = 0;
-    for (size_t i = spool_ledger(spool, entries, 64); i-- > 0;)
-        if (entries[i].reason == reason && strcmp(entries[i].destination, destination) == 0)
-            sum += entries[i].records;
-    return sum;
 }
 
 START_TEST(the_size_limit_evicts_the_oldest_and_accounts_for_each_item_per_destination)
@@ -442,7 +396,7 @@ int main(void)
     Suite *suite = suite_create("spool limits");
     TCase *tests = tcase_create("all");
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, set_up, rig_tear_down);
     tcase_add_test(tests,
                    the_size_limit_evicts_the_oldest_and_accounts_for_each_item_per_destination);
     tcase_add_test(tests, a_destination_loses_only_signals_it_wants);
