@@ -176,6 +176,21 @@ static void tell_service(const char *root, const struct knowledge *k)
     free(run_dir);
 }
 
+/* Nothing could even be planned: what was told before stays, with the reason beside it. */
+static void tell_failure(const char *root, const struct error *failure)
+{
+    struct error err = {0};
+    struct settings_status status;
+    char *run_dir = platform_run_dir(root);
+    (void)!settings_status_read(run_dir, &fs_real, &status, &err);
+    snprintf(status.error, sizeof status.error, "%s", failure->cause);
+    if (!settings_status_write(run_dir, &fs_real, &status, &err) && err.kind != FAIL_NOT_FOUND &&
+        err.kind != FAIL_DENIED)
+        error_print(AGENT_PROGRAM, &err);
+    settings_status_clear(&status);
+    free(run_dir);
+}
+
 static void print_conflict(const struct drift *drift, uint64_t now_ms)
 {
     const struct drift_file *file = drift_conflict(drift);
@@ -252,6 +267,8 @@ int command_apply(const struct command_line *line)
                                 relay_port_now(line, config->values), &fs_real, &err))
             plan = settings_plan_create(&setup.options, &fs_real, &err);
     }
+    if (!plan && !line->dry_run)
+        tell_failure(line->root, &err);
     int code = plan ? carry_out(plan, &setup, accounts_users(accounts), line) : command_fail(&err);
     settings_plan_destroy(plan);
     settings_setup_clear(&setup);

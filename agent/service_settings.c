@@ -94,7 +94,8 @@ static const char conflict_words[] = "another program keeps rewriting Claude Cod
 static void report_told(const struct settings_status *told, struct report *report)
 {
     report->settings.is_on = true;
-    report->settings.error = told->conflict_path[0] ? conflict_words : told->error;
+    bool in_conflict = told->conflict_path[0] != '\0';
+    report->settings.error = told->error[0] || !in_conflict ? told->error : conflict_words;
     report->settings.verdicts = &told->verdicts;
     report->settings.last_repair_ns = told->last_repair_ns;
     report->settings.last_diff = told->last_diff;

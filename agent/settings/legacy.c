@@ -81,6 +81,7 @@ static bool take_all(struct move *m, const char *legacy, struct error *err)
     struct error ignored;
     m->from = open_at(m, "settings/any", err);
     if (!m->from) {
+        err->remedy[0] = '\0'; /* giving it to root would bless what somebody else put there */
         error_remedy(err, "look at '%s', and remove it: then today's settings are the first state",
                      legacy);
         return error_wrap(err, "'%s' cannot be trusted", legacy);

@@ -90,7 +90,10 @@ static bool check_folder(const char *root, const struct fs *fs, struct error *er
     bool ok = open || err->kind == FAIL_NOT_FOUND;
     if (!ok) {
         error_wrap(err, "what the settings were at first is not safe in '%s'", folder);
-        error_remedy(err, "make it root's alone: chown -R root:root '%s'; chmod 0700 '%s'", folder,
+        err->remedy[0] = '\0'; /* giving it to root would bless what somebody else put there */
+        error_remedy(err,
+                     "move '%s' aside and look at it: without it today's settings are the first "
+                     "state",
                      folder);
     }
     fs->folder_close(fs->disk, open);

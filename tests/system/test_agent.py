@@ -253,6 +253,12 @@ identity: {{ email: Alice@Example.com }}
         programs.wait_until(lambda: agent.status()["settings"]["drift"]["conflict_path"].endswith("/settings.json"),
                             what="conflict reported")
         self.assertIn("keeps rewriting", agent.status()["health"]["last_error"])
+        if os.geteuid() == 0:  # what cannot even be planned is told, too
+            first = agent.root / "var/lib/claude-telemetry-settings"
+            os.chown(first, 1002, 0)
+            run("apply", "--repair", root=agent.root, code=1)
+            programs.wait_until(lambda: "not safe" in agent.status()["health"]["last_error"], what="failure reported")
+            os.chown(first, 0, 0)
         run("apply", root=agent.root)  # asked for by a person, it is written
         self.assertEqual(json.loads(settings.read_text())["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"], agent.url)
         run("revert", root=agent.root)
