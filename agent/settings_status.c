@@ -101,18 +101,6 @@ bool settings_status_read(const char *run_dir, const struct fs *fs, struct setti
     return ok;
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_string(w, text);
-}
-
-static void put_number(struct json_writer *w, const char *key, uint64_t number)
-{
-    json_put_key(w, key);
-    json_put_uint(w, number);
-}
-
 void settings_status_put_sources(const struct settings_verdicts *verdicts, struct json_writer *w)
 {
     json_put_key(w, "sources");
@@ -120,13 +108,13 @@ void settings_status_put_sources(const struct settings_verdicts *verdicts, struc
     for (size_t i = 0; i < verdicts->count; i++) {
         const struct settings_verdict *v = &verdicts->list[i];
         json_object_open(w);
-        put_text(w, "local_user", v->user);
-        put_text(w, "versions", v->versions);
-        put_text(w, "winner", v->winner);
-        put_text(w, "telemetry", v->telemetry);
+        json_member_string(w, "local_user", v->user);
+        json_member_string(w, "versions", v->versions);
+        json_member_string(w, "winner", v->winner);
+        json_member_string(w, "telemetry", v->telemetry);
         json_put_key(w, "in_force");
         json_put_bool(w, v->in_force);
-        put_text(w, "sentence", v->sentence);
+        json_member_string(w, "sentence", v->sentence);
         json_object_close(w);
     }
     json_array_close(w);
@@ -138,9 +126,9 @@ static void put_people(const struct settings_status *status, struct json_writer 
     json_array_open(w);
     for (size_t i = 0; i < status->person_count; i++) {
         json_object_open(w);
-        put_text(w, "local_user", status->people[i].local_user);
-        put_text(w, "email", status->people[i].email);
-        put_text(w, "source", status->people[i].source);
+        json_member_string(w, "local_user", status->people[i].local_user);
+        json_member_string(w, "email", status->people[i].email);
+        json_member_string(w, "source", status->people[i].source);
         json_object_close(w);
     }
     json_array_close(w);
@@ -173,12 +161,12 @@ bool settings_status_write(const char *run_dir, const struct fs *fs,
     struct json_writer w = json_writer_make(&text);
     struct fs_stat folder;
     json_object_open(&w);
-    put_number(&w, "repairs_total", status->repairs_total);
-    put_number(&w, "last_repair_ms", status->last_repair_ns / NS_PER_MS);
-    put_text(&w, "last_diff", status->last_diff);
-    put_text(&w, "conflict_path", status->conflict_path);
-    put_number(&w, "next_try_ms", status->next_try_ns / NS_PER_MS);
-    put_text(&w, "error", status->error);
+    json_member_uint(&w, "repairs_total", status->repairs_total);
+    json_member_uint(&w, "last_repair_ms", status->last_repair_ns / NS_PER_MS);
+    json_member_string(&w, "last_diff", status->last_diff);
+    json_member_string(&w, "conflict_path", status->conflict_path);
+    json_member_uint(&w, "next_try_ms", status->next_try_ns / NS_PER_MS);
+    json_member_string(&w, "error", status->error);
     put_installs(&status->installs, &w);
     settings_status_put_sources(&status->verdicts, &w);
     put_people(status, &w);

@@ -73,12 +73,6 @@ void drift_read(struct drift *d, const char *root, const struct fs *fs, uint64_t
     free(path);
 }
 
-static void put_number(struct json_writer *w, const char *key, uint64_t number)
-{
-    json_put_key(w, key);
-    json_put_uint(w, number);
-}
-
 static void put_file(struct json_writer *w, const struct drift_file *f)
 {
     json_object_open(w);
@@ -89,9 +83,9 @@ static void put_file(struct json_writer *w, const struct drift_file *f)
     for (size_t i = 0; i < f->repairs; i++)
         json_put_uint(w, f->repaired_ms[i]);
     json_array_close(w);
-    put_number(w, "pause_ms", f->pause_ms);
-    put_number(w, "resume_ms", f->resume_ms);
-    put_number(w, "conflict", f->conflict);
+    json_member_uint(w, "pause_ms", f->pause_ms);
+    json_member_uint(w, "resume_ms", f->resume_ms);
+    json_member_uint(w, "conflict", f->conflict);
     json_object_close(w);
 }
 
@@ -101,8 +95,8 @@ bool drift_write(const struct drift *d, const char *root, const struct fs *fs, s
     struct json_writer w = json_writer_make(&text);
     char *path = path_of(root);
     json_object_open(&w);
-    put_number(&w, "repairs_total", d->repairs_total);
-    put_number(&w, "last_ms", d->last_ns / NS_PER_MS);
+    json_member_uint(&w, "repairs_total", d->repairs_total);
+    json_member_uint(&w, "last_ms", d->last_ns / NS_PER_MS);
     json_put_key(&w, "last_diff");
     json_put_string(&w, d->last_diff);
     json_put_key(&w, "files");

@@ -113,18 +113,6 @@ static char *file_of(const char *root, const struct record *r)
     return file;
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_string(w, text);
-}
-
-static void put_number(struct json_writer *w, const char *key, uint64_t number)
-{
-    json_put_key(w, key);
-    json_put_uint(w, number);
-}
-
 static void put_list(struct json_writer *w, const char *key, char *const *list, size_t count)
 {
     json_put_key(w, key);
@@ -138,21 +126,21 @@ static bool write_head(const struct record *r, struct buffer *out)
 {
     struct json_writer w = json_writer_make(out);
     json_object_open(&w);
-    put_number(&w, "version", RECORD_VERSION);
-    put_text(&w, "home", r->home);
-    put_text(&w, "path", r->path);
-    put_text(&w, "user", r->user);
-    put_number(&w, "uid", r->uid);
-    put_number(&w, "gid", r->gid);
-    put_number(&w, "owned", r->owned);
-    put_number(&w, "existed", r->existed);
-    put_number(&w, "mode", r->mode);
-    put_number(&w, "owner_uid", r->owner_uid);
-    put_number(&w, "owner_gid", r->owner_gid);
-    put_number(&w, "written", r->written);
-    put_number(&w, "wish", r->wish);
-    put_number(&w, "bytes", r->original.len);
-    put_number(&w, "fingerprint", record_fingerprint(buffer_bytes(&r->original)));
+    json_member_uint(&w, "version", RECORD_VERSION);
+    json_member_string(&w, "home", r->home);
+    json_member_string(&w, "path", r->path);
+    json_member_string(&w, "user", r->user);
+    json_member_uint(&w, "uid", r->uid);
+    json_member_uint(&w, "gid", r->gid);
+    json_member_uint(&w, "owned", r->owned);
+    json_member_uint(&w, "existed", r->existed);
+    json_member_uint(&w, "mode", r->mode);
+    json_member_uint(&w, "owner_uid", r->owner_uid);
+    json_member_uint(&w, "owner_gid", r->owner_gid);
+    json_member_uint(&w, "written", r->written);
+    json_member_uint(&w, "wish", r->wish);
+    json_member_uint(&w, "bytes", r->original.len);
+    json_member_uint(&w, "fingerprint", record_fingerprint(buffer_bytes(&r->original)));
     put_list(&w, "names", r->names, r->name_count);
     put_list(&w, "folders", r->folders, r->folder_count);
     json_object_close(&w);

@@ -254,6 +254,11 @@ void json_member_string(struct json_writer *w, const char *key, const char *text
     json_put_string(w, text);
 }
 
+void json_member_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_member_string(w, key, text && text[0] ? text : NULL);
+}
+
 void json_member_uint(struct json_writer *w, const char *key, uint64_t value)
 {
     json_put_key(w, key);

@@ -191,12 +191,6 @@ static const struct red *find_red(const struct reds *all, struct bytes id)
 
 /* ---- A notice ---- */
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_string(w, text);
-}
-
 /* Whether this one is told now. */
 static bool fires(const struct red *r, struct bytes known)
 {
@@ -227,8 +221,8 @@ static void write_groups(struct json_writer *w, const struct reds *all, struct b
         if (count == 0)
             continue;
         json_object_open(w);
-        put_text(w, "kind", head->kind);
-        put_text(w, "code", head->code);
+        json_member_string(w, "kind", head->kind);
+        json_member_string(w, "code", head->code);
         json_put_key(w, "count");
         json_put_uint(w, count);
         if (strcmp(head->kind, "device") == 0) {
@@ -244,16 +238,16 @@ static void write_red(struct json_writer *w, const struct red *r)
 {
     bool is_device = strcmp(r->kind, "device") == 0;
     json_object_open(w);
-    put_text(w, "kind", r->kind);
-    put_text(w, is_device ? "device" : "subject", r->id);
-    put_text(w, is_device ? "hostname" : "name", r->name);
+    json_member_string(w, "kind", r->kind);
+    json_member_string(w, is_device ? "device" : "subject", r->id);
+    json_member_string(w, is_device ? "hostname" : "name", r->name);
     if (is_device)
-        put_text(w, "owner", r->owner);
+        json_member_string(w, "owner", r->owner);
     else
-        put_text(w, "action", r->action);
-    put_text(w, "state", "red");
-    put_text(w, "code", r->code);
-    put_text(w, "reason", r->reason);
+        json_member_string(w, "action", r->action);
+    json_member_string(w, "state", "red");
+    json_member_string(w, "code", r->code);
+    json_member_string(w, "reason", r->reason);
     json_put_key(w, "since");
     json_put_time(w, r->since_ns);
     json_object_close(w);
@@ -269,7 +263,7 @@ static void write_resolved(struct json_writer *w, const struct reds *all, struct
             continue;
         take_kind(line, kind);
         json_object_open(w);
-        put_text(w, "kind", kind);
+        json_member_string(w, "kind", kind);
         json_put_key(w, strcmp(kind, "device") == 0 ? "device" : "subject");
         json_put_bytes(w, line);
         json_object_close(w);
@@ -282,7 +276,7 @@ static bool write_webhook(const struct reds *all, struct bytes known, uint64_t n
 {
     struct json_writer w = json_writer_make(out);
     json_object_open(&w);
-    put_text(&w, "id", id);
+    json_member_string(&w, "id", id);
     json_put_key(&w, "at");
     json_put_time(&w, now_ns);
     json_put_key(&w, "groups");

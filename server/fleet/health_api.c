@@ -21,12 +21,6 @@ static void put_text(struct json_writer *w, const char *key, struct bytes text)
         json_put_null(w);
 }
 
-static void put_time(struct json_writer *w, const char *key, uint64_t time_ns)
-{
-    json_put_key(w, key);
-    json_put_time(w, time_ns);
-}
-
 struct listing {
     struct json_writer w;
     struct bytes kind, state; /* empty: all */
@@ -56,9 +50,9 @@ static void put_health(struct listing *l, const struct fleet_health *h)
     put_text(w, "stateCode", bytes_of(h->code));
     put_text(w, "reason", bytes_of(h->reason));
     put_text(w, "action", bytes_of(h->action));
-    put_time(w, "stateSince", h->since_ns);
-    put_time(w, "lastSeenAt", h->last_seen_ns);
-    put_time(w, "lastDataAt", h->last_data_ns);
+    json_member_time(w, "stateSince", h->since_ns);
+    json_member_time(w, "lastSeenAt", h->last_seen_ns);
+    json_member_time(w, "lastDataAt", h->last_data_ns);
     json_object_close(w);
 }
 
@@ -149,7 +143,7 @@ static bool put_change(void *context, const struct fleet_flip *flip)
     put_text(w, "to", bytes_of(flip->to));
     put_text(w, "code", bytes_of(flip->code));
     put_text(w, "reason", bytes_of(flip->reason));
-    put_time(w, "at", flip->at_ns);
+    json_member_time(w, "at", flip->at_ns);
     json_object_close(w);
     return json_writer_ok(w);
 }

@@ -11,27 +11,6 @@
 enum { DEFAULT_DAYS = 30, MAX_DAYS = 400 };
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_string(w, text && text[0] ? text : NULL);
-}
-
-static void put_count(struct json_writer *w, const char *key, uint64_t count)
-{
-    json_put_key(w, key);
-    json_put_uint(w, count);
-}
-
-static void put_time(struct json_writer *w, const char *key, uint64_t ns)
-{
-    json_put_key(w, key);
-    if (ns)
-        json_put_time(w, ns);
-    else
-        json_put_null(w);
-}
-
 /* ---- Coverage ---- */
 
 struct covered_day {
@@ -79,10 +58,10 @@ static bool put_silent_json(struct answer *a, const struct coverage_silent *s)
 {
     struct json_writer *w = &a->w;
     json_object_open(w);
-    put_text(w, "day", s->day);
+    json_member_text(w, "day", s->day);
     json_put_key(w, "person");
     json_put_bytes(w, s->person);
-    put_text(w, "source", usage_source_name(s->source));
+    json_member_text(w, "source", usage_source_name(s->source));
     json_put_key(w, "tokens");
     json_put_int(w, s->tokens);
     json_put_key(w, "sessions");
@@ -90,19 +69,19 @@ static bool put_silent_json(struct answer *a, const struct coverage_silent *s)
     json_put_key(w, "device");
     if (s->device_id[0]) {
         json_object_open(w);
-        put_text(w, "id", s->device_id);
-        put_text(w, "hostname", s->hostname);
-        put_text(w, "state", s->device_state);
-        put_text(w, "stateCode", s->device_code);
-        put_text(w, "reason", s->device_reason);
-        put_time(w, "lastSeenAt", s->device_last_seen_ns);
+        json_member_text(w, "id", s->device_id);
+        json_member_text(w, "hostname", s->hostname);
+        json_member_text(w, "state", s->device_state);
+        json_member_text(w, "stateCode", s->device_code);
+        json_member_text(w, "reason", s->device_reason);
+        json_member_time(w, "lastSeenAt", s->device_last_seen_ns);
         json_put_key(w, "hasDoctorReport");
         json_put_bool(w, s->has_doctor_report);
         json_object_close(w);
     } else {
         json_put_null(w);
     }
-    put_text(w, "action", coverage_advice(s));
+    json_member_text(w, "action", coverage_advice(s));
     json_object_close(w);
     return a->fits = json_writer_ok(w);
 }
@@ -133,10 +112,10 @@ static void put_counts(struct json_writer *w, const struct coverage_count *c)
     double ratio = coverage_ratio(c);
     json_put_key(w, "personDays");
     json_object_open(w);
-    put_count(w, "total", c->person_days);
+    json_member_uint(w, "total", c->person_days);
     for (int s = 0; s < USAGE_SOURCE_COUNT; s++)
-        put_count(w, usage_source_name((enum usage_source)s), c->by[s]);
-    put_count(w, "unattributed", c->unattributed);
+        json_member_uint(w, usage_source_name((enum usage_source)s), c->by[s]);
+    json_member_uint(w, "unattributed", c->unattributed);
     json_object_close(w);
     json_put_key(w, "tokens");
     json_object_open(w);
@@ -150,16 +129,16 @@ static void put_counts(struct json_writer *w, const struct coverage_count *c)
     else
         json_put_null(w);
     json_object_close(w);
-    put_count(w, "silent", c->silent);
+    json_member_uint(w, "silent", c->silent);
 }
 
 static void put_range(struct json_writer *w, uint64_t from_ns, uint64_t to_ns)
 {
     char day[INSTANT_DAY_BYTES];
     instant_day(from_ns, day);
-    put_text(w, "from", day);
+    json_member_text(w, "from", day);
     instant_day(to_ns, day);
-    put_text(w, "to", day);
+    json_member_text(w, "to", day);
 }
 
 static void put_days(struct answer *a)
@@ -168,7 +147,7 @@ static void put_days(struct answer *a)
     json_array_open(&a->w);
     for (size_t i = 0; i < a->day_count; i++) {
         json_object_open(&a->w);
-        put_text(&a->w, "day", a->days[i].day);
+        json_member_text(&a->w, "day", a->days[i].day);
         put_counts(&a->w, &a->days[i].count);
         json_object_close(&a->w);
     }
@@ -262,19 +241,19 @@ static bool put_otel(const struct query *q, struct json_writer *w, struct error 
     if (!integrations_read_otel(q->messages, clock_wall_ns(q->clock), &last_ns, &health, err))
         return false;
     json_object_open(w);
-    put_text(w, "name", "otel");
-    put_text(w, "kind", "otel");
+    json_member_text(w, "name", "otel");
+    json_member_text(w, "kind", "otel");
     json_put_key(w, "configured");
     json_put_bool(w, true);
     integration_put_health(w, &health);
-    put_time(w, "lastSeen", last_ns);
-    put_time(w, "lastData", last_ns);
+    json_member_time(w, "lastSeen", last_ns);
+    json_member_time(w, "lastData", last_ns);
     char day[INSTANT_DAY_BYTES] = "";
     if (last_ns)
         instant_day(last_ns, day);
-    put_text(w, "newestDay", day);
-    put_text(w, "error", NULL);
-    put_text(w, "advice", integration_advice_otel());
+    json_member_text(w, "newestDay", day);
+    json_member_text(w, "error", NULL);
+    json_member_text(w, "advice", integration_advice_otel());
     json_put_key(w, "reports");
     json_array_open(w);
     json_array_close(w);
