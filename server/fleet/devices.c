@@ -9,12 +9,6 @@
 
 enum { LIST_BYTES = 64 * 1024 * 1024, MAX_FLIPS = 50 };
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    json_put_string(w, text[0] ? text : NULL);
-}
-
 /* A device that never reported has no document: its fields stay empty. */
 static void read_last(struct bytes heartbeat, struct heartbeat_document *out)
 {
@@ -36,17 +30,17 @@ static void put_device(struct json_writer *w, const struct fleet_device *d,
                        const struct heartbeat_document *document,
                        const struct health_verdict *verdict)
 {
-    put_text(w, "id", d->device_id);
-    put_text(w, "hostname", d->hostname);
-    put_text(w, "owner", d->owner);
-    put_text(w, "os", d->os);
-    put_text(w, "osVersion", d->os_version);
-    put_text(w, "arch", d->arch);
-    put_text(w, "agentVersion", d->agent_version);
-    put_text(w, "state", health_state_name(verdict->state));
-    put_text(w, "stateCode", verdict->code);
-    put_text(w, "reason", verdict->reason);
-    put_text(w, "action", verdict->action);
+    json_member_text(w, "id", d->device_id);
+    json_member_text(w, "hostname", d->hostname);
+    json_member_text(w, "owner", d->owner);
+    json_member_text(w, "os", d->os);
+    json_member_text(w, "osVersion", d->os_version);
+    json_member_text(w, "arch", d->arch);
+    json_member_text(w, "agentVersion", d->agent_version);
+    json_member_text(w, "state", health_state_name(verdict->state));
+    json_member_text(w, "stateCode", verdict->code);
+    json_member_text(w, "reason", verdict->reason);
+    json_member_text(w, "action", verdict->action);
     json_put_key(w, "stateSince");
     json_put_time(w, d->state_since_ns);
     json_put_key(w, "enrolledAt");
@@ -68,9 +62,22 @@ struct list {
     struct fleet *fleet;
     struct json_writer w;
     uint64_t now_ns;
-    unsigned counts[4]; /* by enum health_state */
-    struct bytes only;  /* a state's name; empty: all */
+    unsigned counts[4];  /* by enum health_state */
+    struct bytes only;   /* a state's name; empty: all */
+    uint64_t skip, take; /* of those with this state */
 };
+
+static bool read_question(struct route_call *call, struct list *l, struct error *err)
+{
+    bool known = l->only.len == 0;
+    for (int state = HEALTH_GREEN; state <= HEALTH_GREY; state++)
+        known |= bytes_equal_text(l->only, health_state_name((enum health_state)state));
+    if (!known)
+        return error_set(err, FAIL_INVALID, "'state' must be green, yellow, red or grey");
+    return arguments_expect(&call->query, "state, skip, take", err) &&
+           arguments_get_number(&call->query, "skip", 0, UINT32_MAX, &l->skip, err) &&
+           arguments_get_number(&call->query, "take", 1, UINT32_MAX, &l->take, err);
+}
 
 static bool put_listed(void *context, const struct fleet_device *device, struct bytes heartbeat)
 {
@@ -81,6 +88,11 @@ static bool put_listed(void *context, const struct fleet_device *device, struct 
     l->counts[verdict.state]++;
     if (l->only.len > 0 && !bytes_equal_text(l->only, health_state_name(verdict.state)))
         return true;
+    if (l->skip > 0 || l->take == 0) {
+        l->skip -= l->skip > 0;
+        return true;
+    }
+    l->take--;
     json_object_open(&l->w);
     put_device(&l->w, device, &document, &verdict);
     json_object_close(&l->w);
@@ -94,7 +106,7 @@ void fleet_answer(struct route_call *call, struct buffer *out, const struct json
         answer_json(call->exchange, buffer_bytes(out));
     else if (good)
         answer_error(call->exchange, 413, "too_large", "the answer is too large",
-                     "ask for one state, or one device");
+                     "ask for one state, or for less with take=");
     else
         answer_failure(call->exchange, err);
     buffer_clear(out);
@@ -108,7 +120,12 @@ void fleet_list_devices(void *context, struct route_call *call)
     struct list l = {.fleet = f,
                      .w = json_writer_make(&out),
                      .now_ns = clock_wall_ns(f->options.clock),
-                     .only = arguments_get(&call->query, "state")};
+                     .only = arguments_get(&call->query, "state"),
+                     .take = UINT32_MAX};
+    if (!read_question(call, &l, &err)) {
+        answer_failure(call->exchange, &err);
+        return;
+    }
     json_object_open(&l.w);
     json_put_key(&l.w, "items");
     json_array_open(&l.w);
@@ -152,10 +169,10 @@ static bool put_flip(void *context, const struct fleet_flip *flip)
 {
     struct json_writer *w = context;
     json_object_open(w);
-    put_text(w, "from", flip->from);
-    put_text(w, "to", flip->to);
-    put_text(w, "code", flip->code);
-    put_text(w, "reason", flip->reason);
+    json_member_text(w, "from", flip->from);
+    json_member_text(w, "to", flip->to);
+    json_member_text(w, "code", flip->code);
+    json_member_text(w, "reason", flip->reason);
     json_put_key(w, "at");
     json_put_time(w, flip->at_ns);
     json_object_close(w);
@@ -185,11 +202,11 @@ static void put_policy(void *context, const struct policy_sighting *s)
     json_object_open(w);
     json_put_key(w, "at");
     json_put_time(w, s->time_ns);
-    put_text(w, "person", s->person);
-    put_text(w, "version", s->version);
-    put_text(w, "sources", s->sources);
-    put_text(w, "sourceBehavior", s->behavior);
-    put_text(w, "trigger", s->trigger);
+    json_member_text(w, "person", s->person);
+    json_member_text(w, "version", s->version);
+    json_member_text(w, "sources", s->sources);
+    json_member_text(w, "sourceBehavior", s->behavior);
+    json_member_text(w, "trigger", s->trigger);
     json_object_close(w);
 }
 

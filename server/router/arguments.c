@@ -132,3 +132,26 @@ bool arguments_get_number(const struct arguments *arguments, const char *name, u
     *out = value;
     return true;
 }
+
+/* Whether `name` is a word of a list such as "from, to". */
+static bool is_listed(struct bytes name, const char *names)
+{
+    for (const char *at = names; *at; at += strspn(at, ", ")) {
+        size_t len = strcspn(at, ",");
+        if (bytes_equal(name, bytes_make(at, len)))
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+bool arguments_expect(const struct arguments *arguments, const char *names, struct error *err)
+{
+    for (size_t i = 0; i < arguments->count; i++) {
+        struct bytes name = arguments->items[i].name;
+        if (!is_listed(name, names))
+            return error_set(err, FAIL_INVALID, "'%.*s' is no parameter: use %s",
+                             (int)(name.len < 80 ? name.len : 80), (const char *)name.data, names);
+    }
+    return true;
+}

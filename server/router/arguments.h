@@ -35,4 +35,8 @@ struct bytes arguments_get(const struct arguments *arguments, const char *name);
 MUST_USE bool arguments_get_number(const struct arguments *arguments, const char *name,
                                    uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 
+/* FAIL_INVALID when a parameter has none of `names`, a list such as "from, to"; the message says it. */
+MUST_USE bool arguments_expect(const struct arguments *arguments, const char *names,
+                               struct error *err);
+
 #endif

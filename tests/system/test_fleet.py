@@ -66,6 +66,18 @@ class Fleet(unittest.TestCase):
         self.assertEqual(self.beat(answer["device_token"], sent_at=sent)[0], 200)  # the same one again
         self.assertEqual(len(self.server.messages(type="agent.heartbeat")), 1)
 
+    def test_the_list_of_devices_is_cut_as_asked_and_a_wrong_question_is_refused(self):
+        for number in range(5):
+            self.enroll(hardware=f"hw-{number}", hostname=f"host-{number}")
+        names = [one["hostname"] for one in self.server.get("/api/v1/devices")["items"]]
+        page = self.server.get("/api/v1/devices", state="grey", skip=1, take=3)
+        self.assertEqual((names[1:4], len(names)), ([one["hostname"] for one in page["items"]], page["counts"]["grey"]))
+        for question in ("state=purple", "take=0", "take=-1", "skip=x", "sate=red"):
+            with self.subTest(question):
+                status, _, answer = programs.http("GET", f"{self.server.url}/api/v1/devices?{question}",
+                                                  headers={"Authorization": f"Bearer {self.server.jwt}"})
+                self.assertEqual(400, status, answer)
+
     def test_enrolling_again_rotates_the_token_and_keeps_the_device(self):
         _, first = self.enroll()
         _, second = self.enroll()

@@ -78,6 +78,20 @@ START_TEST(numbers_keep_to_their_limits)
 }
 END_TEST
 
+START_TEST(a_name_that_is_not_asked_for_is_refused_with_those_there_are)
+{
+    expect_ok(parse("from=1&to=2&from=3"));
+    expect_ok(arguments_expect(&arguments, "from, to", &err));
+    expect_ok(parse(""));
+    expect_ok(arguments_expect(&arguments, "from, to", &err));
+    expect_ok(parse("from=1&t=2"));
+    expect_fail(arguments_expect(&arguments, "from, to", &err), FAIL_INVALID);
+    ck_assert_str_eq(err.cause, "'t' is no parameter: use from, to");
+    expect_ok(parse("=2"));
+    expect_fail(arguments_expect(&arguments, "from, to", &err), FAIL_INVALID);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("arguments");
@@ -87,6 +101,7 @@ int main(void)
     tcase_add_test(tests, what_is_no_text_is_refused);
     tcase_add_test(tests, more_parameters_than_there_may_be_are_refused);
     tcase_add_test(tests, numbers_keep_to_their_limits);
+    tcase_add_test(tests, a_name_that_is_not_asked_for_is_refused_with_those_there_are);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
 }
