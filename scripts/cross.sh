@@ -9,6 +9,8 @@ if scripts/windows-deps.sh; then
   nice cmake --build --preset mingw
   cmake/wine.sh wineboot --init >/dev/null 2>&1 || true # or the first tests wait for it
   ctest --preset mingw -j2
+  scripts/deps.sh wixl msitools
+  python3 tests/system/test_msi.py
 else
   echo "cross: Windows skipped: its tools or libraries cannot be had here"
 fi

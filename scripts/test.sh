@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test that needs no special rights: unit and contract tests under the address and undefined-behaviour
 # sanitizers, threads under the thread sanitizer, then whole programs: the sanitized ones driven by real clients,
-# and the recorded telemetry through the release build.
+# the release build's packages as their systems install them, and the recorded telemetry through the release build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,4 +16,6 @@ cmake --build --preset release
 ctest --preset asan -LE 'system|package' --no-tests=error -j2
 ctest --preset tsan -L threads --no-tests=error
 CT_BIN=$PWD/build/asan/bin ctest --preset asan -L system --no-tests=error
+scripts/deps.sh dpkg-dev binutils rpm wixl msitools systemd systemd-container
+ctest --preset asan -L package --no-tests=error -j2
 ONCE=1 scripts/run.sh

@@ -20,7 +20,7 @@ KEYS = {name: rf"HKEY_LOCAL_MACHINE\SOFTWARE\Policies\ClaudeTelemetry\{name}"
         for name in ("server", "identity", "claude", r"destinations\1", r"destinations\1\headers")}
 CONFIGURATION = """\
 claude: {{ settings: dropin, user_env: false }}
-relay: {{ listen: "127.0.0.1:{port}", spool: {{ min_free_disk_mib: 0 }} }}
+relay: {{ listen: "127.0.0.1:{port}", local_token_required: false, spool: {{ min_free_disk_mib: 0 }} }}
 destinations: [{{ name: central, endpoint: "http://127.0.0.1:9" }}]
 """
 REFUSED = 1603 & 0xFF

@@ -99,6 +99,27 @@ class Built(unittest.TestCase):
             (again / "packages/SHA256SUMS").write_text(sums)
             subprocess.run(["sha256sum", "--check", "--status", "SHA256SUMS"], cwd=again / "packages", check=True)
 
+    def test_who_maintains_and_licenses_it_can_be_said(self):
+        with programs.Folder() as folder:
+            (folder / "LICENSE").write_text("Our Licence\nCopyright 2031 Us Inc.\n\nDo as we say.\n")
+            packages.build(folder / "packages", MAINTAINER="Us <us@example.com>", VENDOR="Us Inc.", HOMEPAGE="https://example.com/us",
+                           LICENSE_NAME="LicenseRef-Us", LICENSE_FILE=str(folder / "LICENSE"))
+            deb, rpm = packages.debs(folder / "packages")[AGENT], packages.rpms(folder / "packages")[AGENT]
+            shown = subprocess.run(["dpkg-deb", "-f", deb, "Maintainer", "Homepage"], capture_output=True, text=True).stdout
+            self.assertEqual(shown, "Maintainer: Us <us@example.com>\nHomepage: https://example.com/us\n")
+            subprocess.run(["dpkg-deb", "-x", deb, folder / "tree"], check=True)
+            licence = (folder / f"tree/usr/share/doc/{AGENT}/copyright").read_text()
+            self.assertIn("Copyright: 2031 Us Inc.\nLicense: LicenseRef-Us\n Our Licence\n", licence)
+            self.assertIn(" .\n Do as we say.\n", licence)
+            shown = subprocess.run(["rpm", "-qp", "--qf", "%{PACKAGER}|%{VENDOR}|%{LICENSE}|%{URL}", rpm],
+                                   capture_output=True, text=True).stdout
+            self.assertEqual(shown, "Us <us@example.com>|Us Inc.|LicenseRef-Us|https://example.com/us")
+
+    def test_a_kind_that_was_asked_for_and_cannot_be_made_is_an_error(self):
+        with programs.Folder() as folder:
+            with self.assertRaisesRegex(AssertionError, "no msi: '.*agent.exe' is missing\n  fix: make cross"):
+                packages.build(folder / "packages", KINDS="deb msi", BIN_WINDOWS=str(folder))
+
     def test_programs_of_another_version_are_not_packed(self):
         with programs.Folder() as folder:
             for name in (AGENT, "claude-telemetry-doctor", SERVER):
