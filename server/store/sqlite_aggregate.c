@@ -148,8 +148,10 @@ static bool put_base(struct where *w, const struct aggregate_query *query, enum 
     return true;
 }
 
-static void put_metric(struct where *w, enum aggregate_function function, size_t i)
+static void put_metric(struct where *w, const struct aggregate_metric *metric, size_t i)
 {
+    enum aggregate_function function = metric->function;
+    bool counts_numbers = function == AGGREGATE_UNIQ && where_field_is_number_key(metric->field);
     static const struct {
         const char *before, *after;
     } FORMS[] = {
@@ -164,7 +166,7 @@ static void put_metric(struct where *w, enum aggregate_function function, size_t
         [AGGREGATE_P99] = {"ct_percentile(", ",0.99)"},
         [AGGREGATE_UNIQ] = {"count(DISTINCT ", ")"},
     };
-    where_text(w, FORMS[function].before);
+    where_text(w, counts_numbers ? "ct_uniq(" : FORMS[function].before);
     put_name(w, "v", i);
     where_text(w, FORMS[function].after);
 }
@@ -185,7 +187,7 @@ static void put_top(struct where *w, const struct aggregate_query *query)
         put_name(w, "k", i);
         where_text(w, ",");
     }
-    put_metric(w, query->metrics[0].function, 0);
+    put_metric(w, &query->metrics[0], 0);
     where_text(w, " AS size FROM base GROUP BY 1");
     put_list(w, ",g", query->group_count);
     where_text(w, " ORDER BY size DESC");
@@ -225,7 +227,7 @@ static void put_answer(struct where *w, const struct aggregate_query *query, boo
     put_list(w, ",g", query->group_count);
     for (size_t i = 0; i < query->metric_count; i++) {
         where_text(w, ",");
-        put_metric(w, query->metrics[i].function, i);
+        put_metric(w, &query->metrics[i], i);
         put_name(w, " AS m", i);
     }
     where_text(w, top ? " FROM sorted" : " FROM base");

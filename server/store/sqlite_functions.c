@@ -8,7 +8,7 @@
 #include "server/store/messages.h"
 
 /* Values of one group; more is refused, the group being a user's to narrow. */
-enum { PERCENTILE_VALUES_MAX = 4 * 1024 * 1024 };
+enum { GROUP_VALUES_MAX = 4 * 1024 * 1024 };
 
 static struct bytes argument(sqlite3_value *value)
 {
@@ -150,7 +150,7 @@ static void percentile_step(sqlite3_context *context, int count, sqlite3_value *
     if (p->count == p->capacity) {
         size_t capacity = p->capacity ? p->capacity * 2 : 64;
         double *grown =
-            capacity <= PERCENTILE_VALUES_MAX ? realloc(p->values, capacity * sizeof *grown) : NULL;
+            capacity <= GROUP_VALUES_MAX ? realloc(p->values, capacity * sizeof *grown) : NULL;
         if (!grown) {
             p->failed = true;
             return;
@@ -185,6 +185,70 @@ static void percentile_final(sqlite3_context *context)
     free(p->values);
 }
 
+/* ---- Distinct numbers: what count(DISTINCT ...) says, from a hash table instead of a tree ---- */
+
+struct uniq {
+    int64_t *slots; /* 0: free */
+    size_t count, capacity; /* capacity a power of two */
+    bool has_zero, failed;
+};
+
+static size_t uniq_place(const struct uniq *u, int64_t number)
+{
+    uint64_t hash = (uint64_t)number * UINT64_C(0x9e3779b97f4a7c15);
+    size_t at = (size_t)(hash >> 32) & (u->capacity - 1);
+    while (u->slots[at] != 0 && u->slots[at] != number)
+        at = (at + 1) & (u->capacity - 1);
+    return at;
+}
+
+static bool uniq_grow(struct uniq *u)
+{
+    struct uniq bigger = {.capacity = u->capacity ? 2 * u->capacity : 64};
+    if (bigger.capacity <= 2 * (size_t)GROUP_VALUES_MAX)
+        bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
+    if (!bigger.slots)
+        return false;
+    for (size_t i = 0; i < u->capacity; i++)
+        if (u->slots[i] != 0)
+            bigger.slots[uniq_place(&bigger, u->slots[i])] = u->slots[i];
+    free(u->slots);
+    u->slots = bigger.slots;
+    u->capacity = bigger.capacity;
+    return true;
+}
+
+static void uniq_step(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    struct uniq *u = sqlite3_aggregate_context(context, sizeof *u);
+    (void)count;
+    if (!u || u->failed || sqlite3_value_type(values[0]) == SQLITE_NULL)
+        return;
+    int64_t number = sqlite3_value_int64(values[0]);
+    if (number == 0) {
+        u->has_zero = true;
+        return;
+    }
+    if (2 * u->count >= u->capacity && !uniq_grow(u)) {
+        u->failed = true;
+        return;
+    }
+    size_t at = uniq_place(u, number);
+    u->count += u->slots[at] == 0;
+    u->slots[at] = number;
+}
+
+static void uniq_final(sqlite3_context *context)
+{
+    const struct uniq *u = sqlite3_aggregate_context(context, 0);
+    if (u && u->failed)
+        sqlite3_result_error_toobig(context);
+    else
+        sqlite3_result_int64(context, u ? (int64_t)u->count + u->has_zero : 0);
+    if (u)
+        free(u->slots);
+}
+
 bool sqlite_functions_add(sqlite3 *db, struct error *err)
 {
     const int how = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
@@ -193,7 +257,9 @@ bool sqlite_functions_add(sqlite3 *db, struct error *err)
         sqlite3_create_function(db, "ct_type", 1, how, NULL, type_name, NULL, NULL) != SQLITE_OK ||
         sqlite3_create_function(db, "ct_id", 1, how, NULL, id_text, NULL, NULL) != SQLITE_OK ||
         sqlite3_create_function(db, "ct_percentile", 2, how, NULL, NULL, percentile_step,
-                                percentile_final) != SQLITE_OK)
+                                percentile_final) != SQLITE_OK ||
+        sqlite3_create_function(db, "ct_uniq", 1, how, NULL, NULL, uniq_step, uniq_final) !=
+            SQLITE_OK)
         return sqlite_fail(db, "cannot add functions", err);
     return true;
 }

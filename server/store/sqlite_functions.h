@@ -1,6 +1,6 @@
 /*
  * What SQL needs of ours: ct_meta(json, key), ct_number(text), ct_type(n),
- * ct_id(key), ct_bucket(time_ns, interval), ct_percentile(value, fraction).
+ * ct_id(key), ct_bucket(time_ns, interval), ct_percentile(value, fraction), ct_uniq(number).
  */
 #ifndef SERVER_STORE_SQLITE_FUNCTIONS_H
 #define SERVER_STORE_SQLITE_FUNCTIONS_H

@@ -333,10 +333,31 @@ static void add_filter(struct where *where, const struct message_filter *filter)
     }
 }
 
+bool where_field_is_number_key(enum message_field field)
+{
+    enum column_kind kind = COLUMNS[field].kind;
+    return kind == COLUMN_TEXT_ID || kind == COLUMN_SYSTEM || kind == COLUMN_TYPE;
+}
+
+/* The daily sums are in order of type, then day: named one by one, each type's days are a range. */
+static void add_types(struct where *where, const struct message_query *query)
+{
+    for (size_t i = 0; i < query->filter_count; i++)
+        if (query->filters[i].field == FIELD_TYPE)
+            return;
+    for (int type = 0; type < MESSAGE_TYPE_COUNT; type++) {
+        where_text(where, type ? "," : " AND m.type IN (");
+        where_bind_int(where, type);
+    }
+    where_text(where, ")");
+}
+
 bool where_add_query(struct where *where, const struct message_query *query, enum where_table table,
                      struct error *err)
 {
     where_text(where, " WHERE 1");
+    if (table == WHERE_ROLLUP)
+        add_types(where, query);
     bool rollup = table != WHERE_MESSAGES;
     uint64_t unit = rollup ? DAY_NS : 1;
     if (query->from_ns) {

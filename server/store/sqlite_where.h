@@ -48,6 +48,9 @@ bool where_add_query(struct where *where, const struct message_query *query, enu
 void where_field_key(struct where *where, enum message_field field, struct bytes metadata_key);
 void where_field_shown(struct where *where, enum message_field field, const char *alias);
 
+/* Whether where_field_key() is a number (or NULL) that stands for the value. */
+bool where_field_is_number_key(enum message_field field);
+
 /* The expression of a field as a number. False when it is none. */
 bool where_field_number(struct where *where, enum message_field field, struct bytes metadata_key);
 
