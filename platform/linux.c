@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -39,6 +41,12 @@ char *platform_run_dir(const char *root)
 char *platform_claude_managed_dir(const char *root)
 {
     return platform_under_root(root, "/etc/claude-code");
+}
+
+void platform_thread_step_back(void)
+{
+    enum { NICE = 10 }; /* on Linux a thread has a value of its own */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 }
 
 bool platform_cpu_has_crc32c(void)

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <libproc.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,11 @@ char *platform_run_dir(const char *root)
 char *platform_claude_managed_dir(const char *root)
 {
     return platform_under_root(root, "/Library/Application Support/ClaudeCode");
+}
+
+void platform_thread_step_back(void)
+{
+    (void)pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0);
 }
 
 bool platform_cpu_has_crc32c(void)

@@ -58,6 +58,10 @@ bool platform_cpu_has_crc32c(void);
  */
 void platform_trim_memory(void);
 
+/* Lets the calling thread wait when others want the processor: for work that nobody's data waits
+ * for. Where the system refuses, nothing changes. */
+void platform_thread_step_back(void);
+
 /* Who owns the other end of a TCP connection made on this machine. */
 struct platform_socket_owner {
     uint32_t uid;

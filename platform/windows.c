@@ -115,6 +115,11 @@ char *platform_claude_managed_dir(const char *root)
     return below_known_folder(root, &FOLDERID_ProgramFiles, "C:/Program Files", "ClaudeCode");
 }
 
+void platform_thread_step_back(void)
+{
+    (void)SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL);
+}
+
 void platform_hostname(char *out, size_t size)
 {
     WCHAR wide[256];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "platform/platform.h"
 
 struct work {
     void (*run)(void *context);
@@ -24,6 +25,7 @@ struct workers {
 static void *serve(void *context)
 {
     struct workers *w = context;
+    platform_thread_step_back(); /* a heavy question must not keep telemetry from coming in */
     pthread_mutex_lock(&w->lock);
     for (;;) {
         while (w->count == 0 && !w->stopping)
