@@ -92,6 +92,7 @@ struct message_filter {
     struct bytes metadata_key;  /* FIELD_METADATA: without the "metadata." prefix */
     const struct bytes *values; /* any of them, as the API writes them */
     size_t value_count;
+    bool none_of; /* the rows that the filter would leave out instead, those without a value too */
 };
 
 struct message_query {

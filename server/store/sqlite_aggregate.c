@@ -60,6 +60,7 @@ static bool is_of_generations(const struct message_query *where)
 {
     for (size_t i = 0; i < where->filter_count; i++)
         if (where->filters[i].field == FIELD_TYPE && where->filters[i].value_count == 1 &&
+            !where->filters[i].none_of &&
             bytes_equal_text(where->filters[i].values[0], message_type_name(MESSAGE_GENERATION)))
             return true;
     return false;
@@ -120,6 +121,12 @@ static const char *const TABLES[] = {
     [WHERE_SESSIONS] = "(SELECT *, 0 AS type, requests AS n FROM usage_event) m",
 };
 
+/* Whether the interval's number is that of the day instead of the second it begins at. */
+static bool counts_days(const struct aggregate_query *query, enum where_table table)
+{
+    return table != WHERE_MESSAGES && query->interval == INTERVAL_DAY;
+}
+
 /* The rows to be grouped: g0.. groups, b the interval, v0.. what is counted. */
 static bool put_base(struct where *w, const struct aggregate_query *query, enum where_table table,
                      struct error *err)
@@ -138,6 +145,8 @@ static bool put_base(struct where *w, const struct aggregate_query *query, enum 
     }
     if (query->interval == INTERVAL_NONE)
         where_text(w, "0 AS b FROM ");
+    else if (counts_days(query, table))
+        where_text(w, "m.day AS b FROM "); /* bare, so that the table's own order groups it */
     else
         where_text(w, table == WHERE_MESSAGES ? "ct_bucket(m.time_ns) AS b FROM "
                                               : "ct_bucket(m.day*86400000000000) AS b FROM ");
@@ -280,7 +289,10 @@ static void read_answer(sqlite3_stmt *q, const struct aggregate_query *query,
         .is_other = sqlite3_column_int(q, 0) != 0,
     };
     if (query->interval != INTERVAL_NONE) {
-        zone_interval_text(zone, (int)query->interval, sqlite3_column_int64(q, 1), a->interval);
+        int64_t start = sqlite3_column_int64(q, 1);
+        if (counts_days(query, choose_table(query)))
+            start *= (int64_t)(DAY_NS / NS_PER_S);
+        zone_interval_text(zone, (int)query->interval, start, a->interval);
         row->interval_start = bytes_of(a->interval);
     }
     for (size_t i = 0; i < query->group_count; i++, column++) {

@@ -75,7 +75,8 @@ sqlite3 *sqlite_open(const char *path, bool write, struct error *err)
         write ? "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 "PRAGMA foreign_keys=ON; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;"
                 "PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=FAST;"
-              : "PRAGMA query_only=ON; PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY;";
+              /* A question about everything sorts more than memory should hold: on disk. */
+              : "PRAGMA query_only=ON; PRAGMA cache_size=-8192; PRAGMA temp_store=FILE;";
     if (!sqlite_run(db, setup, err)) {
         error_wrap(err, "'%s'", path);
         goto failed;

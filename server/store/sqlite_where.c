@@ -306,7 +306,7 @@ static void add_filter(struct where *where, const struct message_filter *filter)
 {
     const struct column *column = &COLUMNS[filter->field];
     bool metadata = column->kind == COLUMN_METADATA;
-    where_text(where, " AND (");
+    where_text(where, filter->none_of ? " AND NOT coalesce((" : " AND (");
     for (int absent = has_empty(filter); absent >= 0; absent--) {
         if (metadata)
             where_field_key(where, FIELD_METADATA, filter->metadata_key);
@@ -324,6 +324,10 @@ static void add_filter(struct where *where, const struct message_filter *filter)
             add_value(where, column, filter->values[i]);
         }
         where_text(where, "))");
+    }
+    if (filter->none_of) {
+        where_text(where, ",0)");
+        return;
     }
     /* The indexes hold only rows that have one, which SQLite must be told literally. */
     if (column->is_indexed && !has_empty(filter)) {
@@ -343,7 +347,7 @@ bool where_field_is_number_key(enum message_field field)
 static void add_types(struct where *where, const struct message_query *query)
 {
     for (size_t i = 0; i < query->filter_count; i++)
-        if (query->filters[i].field == FIELD_TYPE)
+        if (query->filters[i].field == FIELD_TYPE && !query->filters[i].none_of)
             return;
     for (int type = 0; type < MESSAGE_TYPE_COUNT; type++) {
         where_text(where, type ? "," : " AND m.type IN (");

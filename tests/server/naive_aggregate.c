@@ -125,7 +125,7 @@ bool naive_matches(const struct message *m, const struct message_query *query)
         for (size_t v = 0; v < filter->value_count; v++)
             any = any ||
                   (there ? bytes_equal_text(filter->values[v], text) : filter->values[v].len == 0);
-        if (!any)
+        if (any == filter->none_of)
             return false;
     }
     return true;
