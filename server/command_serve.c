@@ -31,6 +31,7 @@
 #include "server/ingest/ingest.h"
 #include "server/message/prices.h"
 #include "server/portal/portal.h"
+#include "server/query/people.h"
 #include "server/query/query.h"
 #include "server/router/router.h"
 
@@ -70,6 +71,7 @@ struct service {
     struct query_meters meters;
     struct http_budget *bodies;
     struct ready *ready;
+    struct people *people;
     struct portal *portal;
     struct lane lanes[MAX_LOOPS];
     unsigned lane_count;
@@ -205,10 +207,14 @@ static bool open_parts(struct service *s, struct error *err)
                                                     .fs = &fs_real,
                                                     .data = settings->data,
                                                     .clock = s->clock});
+    s->people = people_create(s->messages, s->control, s->clock, err);
+    if (!s->people)
+        return false;
     s->query = (struct query){
         .messages = s->messages,
         .control = s->control,
         .integrations = &settings->integrations,
+        .people = s->people,
         .ingest = s->ingest,
         .gate = s->gate,
         .login = s->login,
@@ -218,19 +224,16 @@ static bool open_parts(struct service *s, struct error *err)
         .log = s->log,
         .started_ns = clock_wall_ns(s->clock),
     };
-    s->portal = portal_create(
-        &(struct portal_options){
-            .messages = s->messages,
-            .control = s->control,
-            .integrations = &settings->integrations,
-            .login = s->login,
-            .sessions = s->sessions,
-            .clock = s->clock,
-            .log = s->log,
-        },
-        err);
-    if (!s->portal)
-        return false;
+    s->portal = portal_create(&(struct portal_options){
+        .messages = s->messages,
+        .control = s->control,
+        .integrations = &settings->integrations,
+        .people = s->people,
+        .login = s->login,
+        .sessions = s->sessions,
+        .clock = s->clock,
+        .log = s->log,
+    });
     s->fleet = fleet_create(&(struct fleet_options){
         .control = s->control,
         .messages = s->messages,
@@ -410,6 +413,7 @@ static void close_all(struct service *s)
     housekeeping_destroy(s->housekeeping);
     router_destroy(s->router);
     portal_destroy(s->portal);
+    people_destroy(s->people);
     fleet_destroy(s->fleet);
     ingest_destroy(s->ingest);
     for (unsigned i = 0; i < s->lane_count; i++) {

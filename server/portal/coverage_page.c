@@ -38,7 +38,8 @@ static bool take_silent(void *context, const struct coverage_silent *silent)
     }
     c->silent_count++;
     if (c->csv) {
-        struct coverage_silent masked = silent_masked(silent, shown, names);
+        struct coverage_silent masked =
+            names == PRIVACY_NAMED ? *silent : coverage_masked(silent, shown);
         c->fits = c->fits && coverage_put_csv(c->csv, &masked);
     }
     return c->fits;

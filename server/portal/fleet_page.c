@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "server/portal/device_facts.h"
 #include "server/portal/pages.h"
-#include "server/portal/people.h"
+#include "server/query/people.h"
 #include "server/store/fleet.h"
 
 enum { MAX_ROWS = 2000, STATE_COUNT = HEALTH_GREY + 1 };

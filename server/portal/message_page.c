@@ -5,7 +5,7 @@
 #include "core/json/reader.h"
 #include "server/portal/message_tree.h"
 #include "server/portal/pages.h"
-#include "server/portal/people.h"
+#include "server/query/people.h"
 
 struct reading {
     const struct portal *portal;

@@ -6,7 +6,7 @@
 #define SERVER_PORTAL_MESSAGE_TREE_H
 
 #include "server/portal/pages.h"
-#include "server/portal/people.h"
+#include "server/query/people.h"
 
 void message_put_type(struct page *page, const struct message *m);
 void message_put_subject(struct page *page, const struct message *m); /* model, tool, or name */

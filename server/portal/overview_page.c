@@ -325,7 +325,7 @@ static bool put_sections(const struct portal *p, struct page *page, struct route
         !ask_sessions(p, view, &sessions, err) ||
         !ask(p, view, NULL, &(struct asking){.sheet = &days}, err))
         return false;
-    if (view->names == PRIVACY_COHORTS && now.values[PEOPLE] < PEOPLE_MIN_COHORT) {
+    if (view->names == PRIVACY_COHORTS && now.values[PEOPLE] < PRIVACY_MIN_COHORT) {
         html_raw(page, "<p class=\"empty\">Fewer than five people: nothing is shown.</p>");
         return true;
     }

@@ -5,8 +5,6 @@
 #include "server/portal/frame.h"
 #include "server/portal/portal.h"
 
-struct people;
-
 struct portal {
     struct message_store *messages; /* as in struct portal_options */
     struct control_store *control;

@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "server/portal/pages.h"
-#include "server/portal/people.h"
+#include "server/query/people.h"
 
 enum { FORM_BYTES = 16 * 1024 };
 
@@ -93,27 +93,21 @@ void portal_answer_csv_failure(const struct portal *p, struct route_call *call,
 
 /* ---- Lifetime ---- */
 
-struct portal *portal_create(const struct portal_options *options, struct error *err)
+struct portal *portal_create(const struct portal_options *options)
 {
     struct portal *p = xcalloc(1, sizeof *p);
     *p = (struct portal){.messages = options->messages,
                          .control = options->control,
                          .integrations = options->integrations,
+                         .people = options->people,
                          .login = options->login,
                          .sessions = options->sessions,
                          .clock = options->clock,
                          .log = options->log};
-    p->people = people_create(options->messages, options->control, options->clock, err);
-    if (p->people)
-        return p;
-    free(p);
-    return NULL;
+    return p;
 }
 
 void portal_destroy(struct portal *p)
 {
-    if (!p)
-        return;
-    people_destroy(p->people);
     free(p);
 }

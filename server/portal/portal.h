@@ -19,6 +19,7 @@
 #include "server/store/control.h"
 #include "server/store/messages.h"
 
+struct people;
 struct portal;
 
 /* What pages need. All borrowed. */
@@ -26,14 +27,14 @@ struct portal_options {
     struct message_store *messages;
     struct control_store *control;
     const struct integrations *integrations;
+    struct people *people;
     struct login *login;
     struct sessions *sessions;
     const struct clock *clock;
     struct log *log;
 };
 
-/* NULL when the control store does not answer. */
-struct portal *portal_create(const struct portal_options *options, struct error *err);
+struct portal *portal_create(const struct portal_options *options);
 void portal_destroy(struct portal *portal); /* NULL is fine */
 
 /* The routes; `portal` is borrowed as their context. */

@@ -117,7 +117,7 @@ void portal_show_reports(void *context, struct route_call *call)
     view_close_form(&page, &view, "/reports");
     view_put_summary(&page, &view);
     bool done = report_make_usage(p, call, &view, &usage, &err);
-    bool hidden = done && view.names == PRIVACY_COHORTS && usage.totals.people < PEOPLE_MIN_COHORT;
+    bool hidden = done && view.names == PRIVACY_COHORTS && usage.totals.people < PRIVACY_MIN_COHORT;
     if (!done) {
         portal_put_failure(p, &page, "cannot make the reports", &err);
     } else if (hidden) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "server/router/answers.h"
 
 enum { MAX_ROWS = 100000 };
@@ -81,19 +82,26 @@ void sheet_sort(struct sheet *s, size_t column, size_t max)
 void sheet_keep_cohorts(struct sheet *s)
 {
     size_t kept = 0;
+    struct privacy_row *rows = xcalloc(s->count + 1, sizeof *rows);
+    for (size_t i = 0; i < s->count; i++)
+        rows[i] = (struct privacy_row){.people = s->list[i].people, .keys = &s->list[i].name};
+    if (s->is_days) /* a day on which nobody was there has nothing to hide */
+        for (size_t i = 0; i < s->count; i++)
+            if (rows[i].people == 0)
+                rows[i].people = INT64_MAX;
+    (void)privacy_withhold(rows, s->count, 1);
     for (size_t i = 0; i < s->count; i++) {
         struct sheet_row row = s->list[i];
-        if (row.people >= 0 && row.people < PEOPLE_MIN_COHORT && s->is_days) {
-            for (size_t c = 0; c < SHEET_MAX_COLUMNS; c++)
-                row.values[c] = (double)NAN;
-        } else if (row.people < PEOPLE_MIN_COHORT) {
-            s->withheld++;
+        s->withheld += rows[i].withheld;
+        if (rows[i].withheld && !s->is_days)
             continue;
-        }
+        for (size_t c = 0; rows[i].withheld && c < SHEET_MAX_COLUMNS; c++)
+            row.values[c] = (double)NAN;
         row.link = (struct bytes){0};
         s->list[kept++] = row;
     }
     s->count = kept;
+    free(rows);
 }
 
 /* ---- HTML ---- */
@@ -259,8 +267,11 @@ static void put_notes(struct page *page, const struct sheet *s)
     }
     if (s->withheld > 0) {
         html_raw(page, "<p class=\"note\">");
-        html_format(page, "%zu more with fewer than %d people %s not shown.", s->withheld,
-                    PEOPLE_MIN_COHORT, s->withheld == 1 ? "is" : "are");
+        html_format(page, "%zu %s not shown: fewer than %d people, or what would give those away.",
+                    s->withheld,
+                    s->is_days ? (s->withheld == 1 ? "day is" : "days are")
+                               : (s->withheld == 1 ? "row is" : "rows are"),
+                    PRIVACY_MIN_COHORT);
         html_raw(page, "</p>");
     }
 }

@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "server/portal/html.h"
-#include "server/portal/people.h"
+#include "server/query/people.h"
 
 enum { SHEET_MAX_COLUMNS = 16 };
 
@@ -61,7 +61,7 @@ struct sheet_row *sheet_find(struct sheet *sheet, struct bytes name);
 /* Largest first by a column; rows past `max` are dropped when it is not 0. */
 void sheet_sort(struct sheet *sheet, size_t column, size_t max);
 
-/* Leaves only what at least PEOPLE_MIN_COHORT people stand behind. Days stay, without figures. */
+/* Leaves only what at least PRIVACY_MIN_COHORT people stand behind. Days stay, without figures. */
 void sheet_keep_cohorts(struct sheet *sheet);
 
 void sheet_put(struct page *page, const struct sheet *sheet);

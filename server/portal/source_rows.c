@@ -82,15 +82,12 @@ const struct sheet_column *covered_columns(void)
 
 static double counted(uint64_t people, enum privacy names)
 {
-    bool few = people > 0 && people < PEOPLE_MIN_COHORT;
+    bool few = people > 0 && people < PRIVACY_MIN_COHORT;
     return names == PRIVACY_COHORTS && few ? (double)NAN : (double)people;
 }
 
 void covered_set_row(struct sheet_row *row, const struct coverage_count *c, enum privacy names)
 {
-    uint64_t most = c->by[USAGE_ENTERPRISE_API] > c->by[USAGE_ADMIN_API]
-                        ? c->by[USAGE_ENTERPRISE_API]
-                        : c->by[USAGE_ADMIN_API];
     double ratio = coverage_ratio(c);
     row->people = (int64_t)c->person_days;
     row->values[0] = counted(c->person_days, names);
@@ -99,24 +96,11 @@ void covered_set_row(struct sheet_row *row, const struct coverage_count *c, enum
     row->values[3] = counted(c->by[USAGE_ADMIN_API], names);
     row->values[4] = counted(c->unattributed, names);
     row->values[5] = counted(c->silent, names);
-    if (isnan(counted(most, names)) || isnan(counted(c->by[USAGE_OTEL], names)))
+    if (!coverage_shows_tokens(c, names == PRIVACY_COHORTS ? PRIVACY_MIN_COHORT : 0))
         return;
     row->values[6] = (double)c->otel_tokens;
     row->values[7] = (double)c->api_tokens;
     row->values[8] = ratio >= 0 ? ratio : (double)NAN;
-}
-
-struct coverage_silent silent_masked(const struct coverage_silent *silent, struct bytes shown,
-                                     enum privacy names)
-{
-    struct coverage_silent masked = *silent;
-    masked.person = shown;
-    if (names != PRIVACY_NAMED && silent->device_id[0]) {
-        masked.device_id = "hidden";
-        masked.hostname = "";
-        masked.device_reason = silent->device_code; /* without the device's own words */
-    }
-    return masked;
 }
 
 static enum health_state state_of(const char *name)

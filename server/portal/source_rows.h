@@ -28,15 +28,11 @@ void source_put_row(struct page *page, const struct source_row *row, uint64_t no
 enum { COVERED_COLUMNS = 9 };
 const struct sheet_column *covered_columns(void);
 
-/* In cohorts, what fewer than PEOPLE_MIN_COHORT stand behind is left out. */
+/* In cohorts, what fewer than PRIVACY_MIN_COHORT stand behind is left out. */
 void covered_set_row(struct sheet_row *row, const struct coverage_count *count, enum privacy names);
 
 /* `shown` is the person as to be named; only by name does the row lead to the device. */
 void silent_put_row(struct page *page, const struct coverage_silent *silent, struct bytes shown,
                     enum privacy names, uint64_t now_ns);
-
-/* Leaves out what tells whose device it is, unless people are shown by name. */
-struct coverage_silent silent_masked(const struct coverage_silent *silent, struct bytes shown,
-                                     enum privacy names);
 
 #endif

@@ -42,13 +42,9 @@ static bool read_days(const struct portal *p, const struct route_call *call, str
 
 static bool read_names(const struct route_call *call, struct view *v, struct error *err)
 {
-    struct bytes text = arguments_get(&call->query, "names");
     v->names_forced = call->who.role < ROLE_ANALYST;
-    v->names = PRIVACY_NAMED;
-    if (text.len > 0 && !privacy_of_name(text, &v->names))
-        return error_set(err, FAIL_INVALID, "'names' must be named, pseudonymous or cohorts");
-    if (v->names_forced)
-        v->names = PRIVACY_COHORTS;
+    if (!privacy_read(call, &v->names, err))
+        return false;
     if (v->names != PRIVACY_NAMED && v->person.len > 0)
         return error_set(err, FAIL_DENIED, "one person alone is shown by name only");
     return true;
@@ -76,8 +72,9 @@ static bool add_team(const struct portal *p, struct route_call *call, struct vie
         return false;
     if (!people_of_team(p->people, v->team, &call->arena, &members, &count))
         return error_set(err, FAIL_TOO_LARGE, "the team has too many people");
-    if (v->names == PRIVACY_COHORTS && count < PEOPLE_MIN_COHORT)
-        return error_set(err, FAIL_DENIED, "this team has fewer than %d people", PEOPLE_MIN_COHORT);
+    if (v->names == PRIVACY_COHORTS && count < PRIVACY_MIN_COHORT)
+        return error_set(err, FAIL_DENIED, "this team has fewer than %d people",
+                         PRIVACY_MIN_COHORT);
     if (count == 0) {
         static const struct bytes nobody = {(const uint8_t *)"\x01nobody", 7};
         members = arena_alloc(&call->arena, sizeof nobody);
@@ -102,7 +99,11 @@ bool view_read(const struct portal *p, struct route_call *call, struct view *out
     add_filter(out, FIELD_SYSTEM, out->system);
     add_filter(out, FIELD_MODEL, out->model);
     add_filter(out, FIELD_PERSON, out->person);
-    return add_team(p, call, out, err);
+    if (!add_team(p, call, out, err))
+        return false;
+    const struct bytes generation = bytes_of(message_type_name(MESSAGE_GENERATION));
+    const struct message_query where = view_query(out, &generation);
+    return out->names != PRIVACY_COHORTS || privacy_check_filters(p->messages, &where, err);
 }
 
 struct message_query view_query(struct view *view, const struct bytes *type)
@@ -339,6 +340,6 @@ void view_put_summary(struct page *page, const struct view *view)
         html_text(page, said[i]);
     }
     if (view->names == PRIVACY_COHORTS)
-        html_format(page, ". Groups of fewer than %d people are not shown.", PEOPLE_MIN_COHORT);
+        html_format(page, ". Groups of fewer than %d people are not shown.", PRIVACY_MIN_COHORT);
     html_raw(page, "</p>");
 }

@@ -6,7 +6,7 @@
 #define SERVER_PORTAL_VIEW_H
 
 #include "server/portal/pages.h"
-#include "server/portal/people.h"
+#include "server/query/people.h"
 
 enum { VIEW_MAX_FILTERS = 8, VIEW_MAX_DAYS = 400, VIEW_DEFAULT_DAYS = 30 };
 

@@ -1,168 +1,84 @@
 /* GET /api/v1/messages/aggregate, as JSON or CSV. */
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 
+#include "base/memory.h"
 #include "core/json/writer.h"
-#include "server/query/fields.h"
-#include "server/query/filters.h"
+#include "server/query/aggregate_usage.h"
 #include "server/query/handlers.h"
-
-enum { MAX_GROUPS = 6, MAX_METRICS = 16, MAX_TOP = 1000, MAX_ROWS = 20000 };
-
-struct question {
-    struct aggregate_query query;
-    struct aggregate_group groups[MAX_GROUPS];
-    struct aggregate_metric metrics[MAX_METRICS];
-    struct bytes group_names[MAX_GROUPS];   /* as asked: the keys of the rows */
-    struct bytes metric_names[MAX_METRICS]; /* "sum(costMicrocents)" */
-};
-
-/* ---- Reading the question ---- */
-
-static const char *const functions[] = {
-    [AGGREGATE_COUNT] = "count", [AGGREGATE_SUM] = "sum", [AGGREGATE_AVG] = "avg",
-    [AGGREGATE_MIN] = "min",     [AGGREGATE_MAX] = "max", [AGGREGATE_P50] = "p50",
-    [AGGREGATE_P90] = "p90",     [AGGREGATE_P95] = "p95", [AGGREGATE_P99] = "p99",
-    [AGGREGATE_UNIQ] = "uniq",
-};
-enum { FUNCTION_COUNT = sizeof functions / sizeof *functions };
-
-static bool function_of_name(struct bytes name, enum aggregate_function *out, struct error *err)
-{
-    for (int i = 0; i < FUNCTION_COUNT; i++) {
-        if (bytes_equal_text(name, functions[i])) {
-            *out = (enum aggregate_function)i;
-            return true;
-        }
-    }
-    error_set(err, FAIL_INVALID, "'%.*s' is no function", (int)(name.len < 80 ? name.len : 80),
-              (const char *)name.data);
-    return error_remedy(err, "use count, sum, avg, min, max, p50, p90, p95, p99 or uniq, "
-                             "as in metric=sum(costMicrocents)");
-}
-
-/* "count" or "sum(costMicrocents)". */
-static bool read_metric(struct bytes text, enum control_role role, struct aggregate_metric *out,
-                        struct error *err)
-{
-    struct bytes name = text;
-    const uint8_t *open = text.len > 0 ? memchr(text.data, '(', text.len) : NULL;
-    if (open && text.data[text.len - 1] != ')')
-        return error_set(err, FAIL_INVALID, "'%.*s' lacks its ')'",
-                         (int)(text.len < 80 ? text.len : 80), (const char *)text.data);
-    if (open)
-        name.len = (size_t)(open - text.data);
-    if (!function_of_name(name, &out->function, err))
-        return false;
-    if (out->function == AGGREGATE_COUNT) {
-        bool bare =
-            !open || text.len == name.len + 2 || (text.len == name.len + 3 && open[1] == '*');
-        return bare || error_set(err, FAIL_INVALID, "'count' counts rows and takes no field");
-    }
-    if (!open) {
-        error_set(err, FAIL_INVALID, "'%s' needs a field", functions[out->function]);
-        return error_remedy(err, "write it as %s(inputTokens)", functions[out->function]);
-    }
-    struct field_use use;
-    enum field_purpose purpose =
-        out->function == AGGREGATE_UNIQ ? FIELD_TO_COUNT_UNIQUE : FIELD_TO_MEASURE;
-    struct bytes inside = bytes_make(open + 1, text.len - name.len - 2);
-    if (!field_find(inside, purpose, role, &use, err))
-        return false;
-    out->field = use.field;
-    out->metadata_key = use.metadata_key;
-    return true;
-}
-
-/* What is asked for twice is answered once: a JSON object has each key once. */
-static bool is_among(struct bytes name, const struct bytes *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (bytes_equal(names[i], name))
-            return true;
-    return false;
-}
-
-static bool add_group(struct question *q, struct bytes name, enum control_role role,
-                      struct error *err)
-{
-    struct field_use use;
-    if (is_among(name, q->group_names, q->query.group_count))
-        return true;
-    if (q->query.group_count == MAX_GROUPS)
-        return error_set(err, FAIL_INVALID, "more than %d groupBy", MAX_GROUPS);
-    if (!field_find(name, FIELD_TO_GROUP, role, &use, err))
-        return false;
-    q->group_names[q->query.group_count] = name;
-    q->groups[q->query.group_count++] =
-        (struct aggregate_group){.field = use.field, .metadata_key = use.metadata_key};
-    return true;
-}
-
-static bool add_metric(struct question *q, struct bytes text, enum control_role role,
-                       struct error *err)
-{
-    if (is_among(text, q->metric_names, q->query.metric_count))
-        return true;
-    if (q->query.metric_count == MAX_METRICS)
-        return error_set(err, FAIL_INVALID, "more than %d metrics", MAX_METRICS);
-    if (!read_metric(text, role, &q->metrics[q->query.metric_count], err))
-        return false;
-    q->metric_names[q->query.metric_count++] = text;
-    return true;
-}
-
-static bool read_interval(struct bytes text, enum aggregate_interval *out, struct error *err)
-{
-    static const char *const names[] = {"", "hour", "day", "week", "month"};
-    for (int i = INTERVAL_NONE; i <= INTERVAL_MONTH; i++) {
-        if (bytes_equal_text(text, names[i])) {
-            *out = (enum aggregate_interval)i;
-            return true;
-        }
-    }
-    return error_set(err, FAIL_INVALID, "'interval' must be hour, day, week or month");
-}
-
-static bool read_question(const struct query *context, struct route_call *call, struct question *q,
-                          struct error *err)
-{
-    static const char *const others[] = {"groupBy", "metric", "interval", "tz", "top", NULL};
-    enum control_role role = call->who.role;
-    uint64_t top = 0;
-    *q = (struct question){.query = {.groups = q->groups, .metrics = q->metrics}};
-    q->query.max_rows = MAX_ROWS;
-    if (!filters_read(&call->query, others, role, query_time_limit_ms(context), &call->arena,
-                      &q->query.where, err))
-        return false;
-    for (size_t i = 0; i < call->query.count; i++) {
-        struct argument a = call->query.items[i];
-        if (a.value.len == 0)
-            continue;
-        if (bytes_equal_text(a.name, "groupBy") && !add_group(q, a.value, role, err))
-            return false;
-        if (bytes_equal_text(a.name, "metric") && !add_metric(q, a.value, role, err))
-            return false;
-    }
-    if (q->query.metric_count == 0 && !add_metric(q, bytes_of("count"), role, err))
-        return false;
-    if (!read_interval(arguments_get(&call->query, "interval"), &q->query.interval, err) ||
-        !arguments_get_number(&call->query, "top", 1, MAX_TOP, &top, err))
-        return false;
-    q->query.top = (uint32_t)top;
-    struct bytes zone = arguments_get(&call->query, "tz");
-    q->query.time_zone = zone.len > 0 ? (const char *)zone.data : NULL; /* ends with a NUL */
-    return true;
-}
-
-/* ---- Answering as JSON ---- */
+#include "server/query/people.h"
+#include "server/query/table.h"
 
 struct answer {
     const struct question *question;
+    const struct people *people;
+    struct table table;
+    struct arena shown; /* texts of the row at hand */
+    size_t withheld;    /* rows */
+    bool told;          /* rows have a source */
+    bool fits;
     struct json_writer writer;
     struct buffer out;
-    bool fits;
 };
+
+/* ---- The rows ---- */
+
+static bool keep_row(void *context, const struct aggregate_row *row)
+{
+    struct answer *a = context;
+    return a->fits = table_add(&a->table, row) != NULL;
+}
+
+/* In cohorts: what fewer than five people stand behind, and what would give it away. */
+static bool withhold(const struct query *context, struct answer *a, struct error *err)
+{
+    const struct question *q = a->question;
+    struct table *t = &a->table;
+    size_t key_count = t->group_count + (q->query.interval != INTERVAL_NONE);
+    struct privacy_row *rows = xcalloc(t->count + 1, sizeof *rows);
+    struct bytes *keys = xcalloc(t->count * key_count + 1, sizeof *keys);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct aggregate_row *row = &t->rows[i].row;
+        struct bytes *own = keys + i * key_count;
+        /* The first byte keeps the rest of a top apart from a group of that name. */
+        for (size_t g = 0; g < t->group_count; g++)
+            own[g] = row->is_other ? bytes_of("\x01other") : row->groups[g];
+        if (q->query.interval != INTERVAL_NONE)
+            own[key_count - 1] = row->interval_start;
+        rows[i] = (struct privacy_row){.people = row->integers[q->metric_count], .keys = own};
+    }
+    a->withheld = privacy_withhold(rows, t->count, key_count);
+    for (size_t i = 0; i < t->count; i++)
+        t->rows[i].withheld = rows[i].withheld;
+    free(keys);
+    free(rows);
+    return privacy_check_filters(context->messages, &q->query.where, err);
+}
+
+static bool ask(const struct query *context, struct answer *a, struct error *err)
+{
+    const struct question *q = a->question;
+    if (!aggregate_usage_applies(context, q, &a->told, err))
+        return false;
+    bool done = a->told ? aggregate_usage_fill(context, q, &a->table, &a->fits, err)
+                        : context->messages->kind->aggregate(context->messages, &q->query, keep_row,
+                                                             a, err);
+    return done && (q->names != PRIVACY_COHORTS || withhold(context, a, err));
+}
+
+/* A group's value as it may be shown; data NULL when it is absent. */
+static struct bytes shown_group(struct answer *a, const struct aggregate_row *row, size_t i)
+{
+    const struct aggregate_group *group = &a->question->groups[i];
+    const struct field_use use = {.field = group->field, .metadata_key = group->metadata_key};
+    if (row->is_other)
+        return bytes_of("other");
+    return row->groups[i].len == 0
+               ? row->groups[i]
+               : people_value(a->people, &use, row->groups[i], a->question->names, &a->shown);
+}
+
+/* ---- As JSON ---- */
 
 static void put_number(struct json_writer *w, const struct aggregate_row *row, size_t i)
 {
@@ -173,23 +89,32 @@ static void put_number(struct json_writer *w, const struct aggregate_row *row, s
 }
 
 /* A group's value has the type that it has in a row: only `success` is no text. */
-static void put_group(struct json_writer *w, enum message_field field,
-                      const struct aggregate_row *row, size_t i)
+static void put_group(struct answer *a, const struct aggregate_row *row, size_t i)
 {
-    if (row->is_other)
-        json_put_string(w, "other");
-    else if (!row->groups[i].data)
+    struct json_writer *w = &a->writer;
+    struct bytes value = shown_group(a, row, i);
+    if (!value.data)
         json_put_null(w);
-    else if (field == FIELD_SUCCESS)
-        json_put_bool(w, bytes_equal_text(row->groups[i], "true"));
+    else if (a->question->groups[i].field == FIELD_SUCCESS && !row->is_other)
+        json_put_bool(w, bytes_equal_text(value, "true"));
     else
-        json_put_bytes(w, row->groups[i]);
+        json_put_bytes(w, value);
 }
 
-static bool put_json_row(void *context, const struct aggregate_row *row)
+static void put_source(struct json_writer *w, const struct table_row *row)
 {
-    struct answer *a = context;
+    char sources[48];
+    usage_sources_text(row->sources, sources);
+    json_put_key(w, "source");
+    json_put_string(w, sources);
+    json_put_key(w, "provisional");
+    json_put_bool(w, row->provisional);
+}
+
+static void put_json_row(struct answer *a, const struct table_row *kept)
+{
     const struct question *q = a->question;
+    const struct aggregate_row *row = &kept->row;
     struct json_writer *w = &a->writer;
     json_object_open(w);
     if (q->query.interval != INTERVAL_NONE) {
@@ -198,9 +123,9 @@ static bool put_json_row(void *context, const struct aggregate_row *row)
     }
     for (size_t i = 0; i < q->query.group_count; i++) {
         json_put_key_bytes(w, q->group_names[i]);
-        put_group(w, q->groups[i].field, row, i);
+        put_group(a, row, i);
     }
-    for (size_t i = 0; i < q->query.metric_count; i++) {
+    for (size_t i = 0; i < q->metric_count; i++) {
         json_put_key_bytes(w, q->metric_names[i]);
         put_number(w, row, i);
     }
@@ -208,8 +133,9 @@ static bool put_json_row(void *context, const struct aggregate_row *row)
         json_put_key(w, "isOther");
         json_put_bool(w, true);
     }
+    if (a->told)
+        put_source(w, kept);
     json_object_close(w);
-    return a->fits = json_writer_ok(w);
 }
 
 static void put_names(struct json_writer *w, const char *key, const struct bytes *names,
@@ -222,24 +148,32 @@ static void put_names(struct json_writer *w, const char *key, const struct bytes
     json_array_close(w);
 }
 
-static bool answer_as_json(const struct query *context, struct answer *a, struct error *err)
+static void put_json(struct answer *a)
 {
     const struct question *q = a->question;
     a->writer = json_writer_make(&a->out);
     json_object_open(&a->writer);
     put_names(&a->writer, "groupBy", q->group_names, q->query.group_count);
-    put_names(&a->writer, "metrics", q->metric_names, q->query.metric_count);
+    put_names(&a->writer, "metrics", q->metric_names, q->metric_count);
+    json_put_key(&a->writer, "names");
+    json_put_string(&a->writer, privacy_name(q->names));
+    if (q->names == PRIVACY_COHORTS) {
+        json_put_key(&a->writer, "withheldRows");
+        json_put_uint(&a->writer, a->withheld);
+    }
     json_put_key(&a->writer, "rows");
     json_array_open(&a->writer);
-    if (!context->messages->kind->aggregate(context->messages, &q->query, put_json_row, a, err))
-        return false;
+    for (size_t i = 0; i < a->table.count && json_writer_ok(&a->writer); i++) {
+        arena_reset(&a->shown);
+        if (!a->table.rows[i].withheld)
+            put_json_row(a, &a->table.rows[i]);
+    }
     json_array_close(&a->writer);
     json_object_close(&a->writer);
     a->fits = json_writer_ok(&a->writer);
-    return true;
 }
 
-/* ---- Answering as CSV ---- */
+/* ---- As CSV ---- */
 
 static bool put_separator(struct answer *a, size_t column)
 {
@@ -253,23 +187,27 @@ static bool put_csv_number(struct buffer *out, const struct aggregate_row *row, 
     return !isfinite(row->numbers[i]) || buffer_append_format(out, "%.17g", row->numbers[i]);
 }
 
-static bool put_csv_row(void *context, const struct aggregate_row *row)
+static bool put_csv_row(struct answer *a, const struct table_row *kept)
 {
-    struct answer *a = context;
     const struct question *q = a->question;
+    const struct aggregate_row *row = &kept->row;
     size_t column = 0;
-    a->fits = true;
+    bool fits = true;
     if (q->query.interval != INTERVAL_NONE)
-        a->fits = put_separator(a, column++) && buffer_append(&a->out, row->interval_start);
-    for (size_t i = 0; i < q->query.group_count && a->fits; i++)
-        a->fits = put_separator(a, column++) &&
-                  csv_put_text(&a->out, row->is_other ? bytes_of("other") : row->groups[i]);
-    for (size_t i = 0; i < q->query.metric_count && a->fits; i++)
-        a->fits = put_separator(a, column++) && put_csv_number(&a->out, row, i);
-    return a->fits = a->fits && buffer_append_text(&a->out, "\r\n");
+        fits = put_separator(a, column++) && buffer_append(&a->out, row->interval_start);
+    for (size_t i = 0; i < q->query.group_count && fits; i++)
+        fits = put_separator(a, column++) && csv_put_text(&a->out, shown_group(a, row, i));
+    for (size_t i = 0; i < q->metric_count && fits; i++)
+        fits = put_separator(a, column++) && put_csv_number(&a->out, row, i);
+    char sources[48];
+    usage_sources_text(kept->sources, sources);
+    if (fits && a->told)
+        fits =
+            buffer_append_format(&a->out, ",%s,%s", sources, kept->provisional ? "true" : "false");
+    return fits && buffer_append_text(&a->out, "\r\n");
 }
 
-static bool answer_as_csv(const struct query *context, struct answer *a, struct error *err)
+static void put_csv(struct answer *a)
 {
     const struct question *q = a->question;
     size_t column = 0;
@@ -278,38 +216,51 @@ static bool answer_as_csv(const struct query *context, struct answer *a, struct 
         a->fits = put_separator(a, column++) && buffer_append_text(&a->out, "interval");
     for (size_t i = 0; i < q->query.group_count && a->fits; i++)
         a->fits = put_separator(a, column++) && csv_put_text(&a->out, q->group_names[i]);
-    for (size_t i = 0; i < q->query.metric_count && a->fits; i++)
+    for (size_t i = 0; i < q->metric_count && a->fits; i++)
         a->fits = put_separator(a, column++) && csv_put_text(&a->out, q->metric_names[i]);
-    a->fits = a->fits && buffer_append_text(&a->out, "\r\n");
-    return context->messages->kind->aggregate(context->messages, &q->query, put_csv_row, a, err);
+    a->fits = a->fits && buffer_append_text(&a->out, a->told ? ",source,provisional\r\n" : "\r\n");
+    for (size_t i = 0; i < a->table.count && a->fits; i++) {
+        arena_reset(&a->shown);
+        a->fits = a->table.rows[i].withheld || put_csv_row(a, &a->table.rows[i]);
+    }
 }
 
 /* ---- The handler ---- */
 
 void query_aggregate(void *context, struct route_call *call)
 {
+    static const char smaller[] = "group by less, narrow from and to, or ask for top=100";
     struct query *q = context;
     struct error err = {0};
     struct question question = {0};
-    if (!read_question(q, call, &question, &err)) {
+    if (!question_read(q, call, &question, &err)) {
         answer_failure(call->exchange, &err);
         return;
     }
-    struct answer a = {.question = &question, .out = {.max_bytes = ANSWER_MAX_BYTES}};
-    bool csv = query_wants_csv(call->request);
-    bool done = csv ? answer_as_csv(q, &a, &err) && query_note(q, call, "export", &err)
-                    : answer_as_json(q, &a, &err);
+    struct answer a = {.question = &question,
+                       .people = q->people,
+                       .shown = {.max_bytes = 4 * MIB},
+                       .fits = true,
+                       .out = {.max_bytes = ANSWER_MAX_BYTES}};
+    table_init(&a.table, question.query.group_count, question.query.metric_count, ANSWER_MAX_BYTES);
+    bool csv = query_wants_csv(call->request), done = ask(q, &a, &err);
+    if (done && a.fits && csv)
+        put_csv(&a);
+    else if (done && a.fits)
+        put_json(&a);
+    done = done && (!csv || query_note(q, call, "export", &err));
     if (!done) {
         if (err.kind == FAIL_TOO_LARGE)
-            error_remedy(&err, "group by less, narrow from and to, or ask for top=100");
+            error_remedy(&err, "%s", smaller);
         query_answer_failure(q, call, &err);
     } else if (!a.fits) {
-        answer_error(call->exchange, 400, "too_large", "the answer is too large",
-                     "group by less, narrow from and to, or ask for top=100");
+        answer_error(call->exchange, 400, "too_large", "the answer is too large", smaller);
     } else if (csv) {
         answer_content(call->exchange, 200, "text/csv; charset=utf-8", buffer_bytes(&a.out));
     } else {
         answer_json(call->exchange, buffer_bytes(&a.out));
     }
+    arena_clear(&a.shown);
+    table_clear(&a.table);
     buffer_clear(&a.out);
 }

@@ -35,6 +35,26 @@ double coverage_ratio(const struct coverage_count *count)
     return count->api_tokens > 0 ? (double)count->otel_tokens / (double)count->api_tokens : -1;
 }
 
+bool coverage_shows_tokens(const struct coverage_count *c, uint64_t min)
+{
+    uint64_t api = c->by[USAGE_ENTERPRISE_API] > c->by[USAGE_ADMIN_API]
+                       ? c->by[USAGE_ENTERPRISE_API]
+                       : c->by[USAGE_ADMIN_API];
+    return (api == 0 || api >= min) && (c->by[USAGE_OTEL] == 0 || c->by[USAGE_OTEL] >= min);
+}
+
+struct coverage_silent coverage_masked(const struct coverage_silent *silent, struct bytes name)
+{
+    struct coverage_silent masked = *silent;
+    masked.person = name;
+    if (silent->device_id[0]) {
+        masked.device_id = "hidden";
+        masked.hostname = "";
+        masked.device_reason = silent->device_code; /* without the device's own words */
+    }
+    return masked;
+}
+
 const char *coverage_advice(const struct coverage_silent *silent)
 {
     if (!silent->device_id[0])

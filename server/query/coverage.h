@@ -42,6 +42,12 @@ MUST_USE bool coverage_read(const struct usage_question *question, struct arena 
                             coverage_silent_visit *silent, coverage_day_visit *day, void *context,
                             struct coverage_count *total, struct error *err);
 
+/* Whether at least `min` people stand behind the tokens of both sides; 0: no matter. */
+bool coverage_shows_tokens(const struct coverage_count *count, uint64_t min);
+
+/* The same under another name, without what leads to the person by way of the device. */
+struct coverage_silent coverage_masked(const struct coverage_silent *silent, struct bytes name);
+
 /* What a person should do about a silent failure. */
 const char *coverage_advice(const struct coverage_silent *silent);
 

@@ -1,11 +1,13 @@
 /* GET /api/v1/usage/daily, as JSON or CSV. */
+#include <stdlib.h>
+
+#include "base/memory.h"
 #include "core/json/writer.h"
 #include "server/query/handlers.h"
 #include "server/query/instant.h"
+#include "server/query/people.h"
+#include "server/query/range.h"
 #include "server/query/usage.h"
-
-enum { DEFAULT_DAYS = 30, MAX_DAYS = 400 };
-#define DAY_NS (UINT64_C(86400) * NS_PER_S)
 
 static const struct {
     const char *name;
@@ -16,10 +18,16 @@ static const struct {
 enum { GROUPING_COUNT = sizeof groupings / sizeof *groupings };
 
 struct daily {
-    uint64_t from_ns, to_ns;
+    struct range range;
     unsigned grouping;
     bool has_only;
     enum usage_source only;
+    enum privacy names;
+    const struct people *people;
+    bool csv;
+    struct arena arena;     /* of what is kept */
+    struct usage_day *days; /* in cohorts all are kept, to see which may be shown */
+    size_t count, capacity, withheld;
     struct json_writer writer;
     struct buffer out;
     bool fits;
@@ -38,44 +46,43 @@ static bool add_grouping(struct daily *d, struct bytes name, struct error *err)
     return error_set(err, FAIL_INVALID, "'groupBy' must be person, model or system");
 }
 
+static bool check_names(const struct arguments *query, struct error *err)
+{
+    static const char *const known[] = {"from", "to", "groupBy", "source", "names"};
+    for (size_t i = 0; i < query->count; i++) {
+        struct bytes name = query->items[i].name;
+        bool found = query->items[i].value.len == 0;
+        for (size_t k = 0; k < sizeof known / sizeof *known && !found; k++)
+            found = bytes_equal_text(name, known[k]);
+        if (!found)
+            return error_set(err, FAIL_INVALID,
+                             "'%.*s' is no parameter: use from, to, groupBy, source, names",
+                             (int)(name.len < 80 ? name.len : 80), (const char *)name.data);
+    }
+    return true;
+}
+
 static bool read_arguments(const struct query *q, const struct route_call *call, struct daily *d,
                            struct error *err)
 {
-    d->to_ns = clock_wall_ns(q->clock);
-    bool has_from = false;
-    for (size_t i = 0; i < call->query.count; i++) {
-        struct argument a = call->query.items[i];
-        bool good = true;
-        if (a.value.len == 0)
-            continue;
-        if (bytes_equal_text(a.name, "from"))
-            good = has_from = instant_parse(a.value, &d->from_ns);
-        else if (bytes_equal_text(a.name, "to"))
-            good = instant_parse(a.value, &d->to_ns);
-        else if (bytes_equal_text(a.name, "source"))
-            d->has_only = usage_source_of_name(a.value, &d->only);
-        else if (!bytes_equal_text(a.name, "groupBy"))
-            return error_set(err, FAIL_INVALID,
-                             "'%.*s' is no parameter: use from, to, groupBy, source",
-                             (int)(a.name.len < 80 ? a.name.len : 80), (const char *)a.name.data);
-        else if (!add_grouping(d, a.value, err))
+    struct bytes source = arguments_get(&call->query, "source");
+    if (!check_names(&call->query, err) || !privacy_read(call, &d->names, err) ||
+        !range_read(&call->query, clock_wall_ns(q->clock), &d->range, err))
+        return false;
+    d->has_only = source.len > 0;
+    if (d->has_only && !usage_source_of_name(source, &d->only))
+        return error_set(err, FAIL_INVALID, "'source' must be enterprise_api, admin_api or otel");
+    for (size_t i = 0; i < call->query.count; i++)
+        if (bytes_equal_text(call->query.items[i].name, "groupBy") &&
+            call->query.items[i].value.len > 0 && !add_grouping(d, call->query.items[i].value, err))
             return false;
-        if (bytes_equal_text(a.name, "source") && !d->has_only)
-            return error_set(err, FAIL_INVALID,
-                             "'source' must be enterprise_api, admin_api or otel");
-        if (!good)
-            return error_set(err, FAIL_INVALID, "'from' and 'to' are days, as 2026-05-01");
-    }
-    if (!has_from)
-        d->from_ns = d->to_ns > DEFAULT_DAYS * DAY_NS ? d->to_ns - DEFAULT_DAYS * DAY_NS : 0;
-    if (d->from_ns > d->to_ns || d->to_ns - d->from_ns > MAX_DAYS * DAY_NS)
-        return error_set(err, FAIL_INVALID, "'from' must be at most %d days before 'to'", MAX_DAYS);
     if (d->grouping == 0)
         d->grouping =
-            call->who.role >= ROLE_ANALYST ? (unsigned)USAGE_BY_PERSON : (unsigned)USAGE_BY_MODEL;
-    if ((d->grouping & USAGE_BY_PERSON) && call->who.role < ROLE_ANALYST) {
-        error_set(err, FAIL_DENIED, "'person' tells people apart, and a viewer sees sums only");
-        return error_remedy(err, "ask an admin for the role analyst, or use groupBy=model");
+            d->names == PRIVACY_COHORTS ? (unsigned)USAGE_BY_MODEL : (unsigned)USAGE_BY_PERSON;
+    if ((d->grouping & USAGE_BY_PERSON) && d->names == PRIVACY_COHORTS) {
+        error_set(err, FAIL_DENIED, "'person' tells people apart, and cohorts do not");
+        return error_remedy(err, "use groupBy=model, or ask with names=named, which the role "
+                                 "analyst may");
     }
     return true;
 }
@@ -125,9 +132,8 @@ static void put_sources(struct json_writer *w, unsigned sources)
     json_put_string(w, text);
 }
 
-static bool put_json_day(void *context, const struct usage_day *day)
+static bool put_json_day(struct daily *d, const struct usage_day *day)
 {
-    struct daily *d = context;
     struct json_writer *w = &d->writer;
     json_object_open(w);
     json_put_key(w, "day");
@@ -179,9 +185,8 @@ static bool put_csv_head(struct daily *d)
            buffer_append_text(&d->out, d->grouping & USAGE_BY_PERSON ? ",actor\r\n" : "\r\n");
 }
 
-static bool put_csv_day(void *context, const struct usage_day *day)
+static bool put_csv_day(struct daily *d, const struct usage_day *day)
 {
-    struct daily *d = context;
     bool fits = buffer_append_text(&d->out, day->day);
     for (size_t i = 0; i < GROUPING_COUNT && fits; i++)
         if (d->grouping & groupings[i].grouping)
@@ -200,61 +205,132 @@ static bool put_csv_day(void *context, const struct usage_day *day)
 
 /* ---- The handler ---- */
 
+static bool put_day(struct daily *d, const struct usage_day *day)
+{
+    return d->csv ? put_csv_day(d, day) : put_json_day(d, day);
+}
+
+static bool keep_day(struct daily *d, const struct usage_day *day)
+{
+    if (d->count == d->capacity) {
+        d->capacity = d->capacity ? 2 * d->capacity : 256;
+        d->days = xrealloc(d->days, d->capacity * sizeof *d->days);
+    }
+    struct usage_day *kept = &d->days[d->count++];
+    *kept = *day;
+    return d->fits = arena_copy(&d->arena, day->model, &kept->model) &&
+                     arena_copy(&d->arena, day->system, &kept->system);
+}
+
+static bool take_day(void *context, const struct usage_day *day)
+{
+    struct daily *d = context;
+    if (d->names == PRIVACY_COHORTS)
+        return keep_day(d, day);
+    struct usage_day shown = *day;
+    arena_reset(&d->arena);
+    shown.person = people_name(d->people, day->person, d->names, &d->arena);
+    shown.actor = people_name(d->people, day->actor, d->names, &d->arena);
+    return put_day(d, &shown);
+}
+
+static bool put_cohorts(struct daily *d)
+{
+    enum { KEYS = 3 };
+    struct privacy_row *rows = xcalloc(d->count + 1, sizeof *rows);
+    struct bytes *keys = xcalloc(d->count * KEYS + 1, sizeof *keys);
+    for (size_t i = 0; i < d->count; i++) {
+        const struct bytes own[KEYS] = {bytes_of(d->days[i].day), d->days[i].model,
+                                        d->days[i].system};
+        memcpy(keys + i * KEYS, own, sizeof own);
+        rows[i] = (struct privacy_row){.people = d->days[i].people, .keys = keys + i * KEYS};
+    }
+    d->withheld = privacy_withhold(rows, d->count, KEYS);
+    bool fits = true;
+    for (size_t i = 0; i < d->count && fits; i++)
+        fits = rows[i].withheld || put_day(d, &d->days[i]);
+    free(keys);
+    free(rows);
+    return fits;
+}
+
 static void open_json(struct daily *d)
 {
     char day[INSTANT_DAY_BYTES];
     d->writer = json_writer_make(&d->out);
     json_object_open(&d->writer);
-    instant_day(d->from_ns, day);
+    instant_day(d->range.from_ns, day);
     json_put_key(&d->writer, "from");
     json_put_string(&d->writer, day);
-    instant_day(d->to_ns, day);
+    instant_day(d->range.to_ns, day);
     json_put_key(&d->writer, "to");
     json_put_string(&d->writer, day);
+    json_put_key(&d->writer, "names");
+    json_put_string(&d->writer, privacy_name(d->names));
     json_put_key(&d->writer, "rows");
     json_array_open(&d->writer);
+}
+
+static void close_json(struct daily *d)
+{
+    json_array_close(&d->writer);
+    if (d->names == PRIVACY_COHORTS) {
+        json_put_key(&d->writer, "withheldRows");
+        json_put_uint(&d->writer, d->withheld);
+    }
+    json_object_close(&d->writer);
+    d->fits = d->fits && json_writer_ok(&d->writer);
+}
+
+static bool fill(const struct query *q, struct daily *d, struct error *err)
+{
+    struct arena arena = {.max_bytes = 256 * MIB};
+    const struct usage_question question = {.messages = q->messages,
+                                            .control = q->control,
+                                            .integrations = q->integrations,
+                                            .from_ns = d->range.from_ns,
+                                            .to_ns = d->range.to_ns - 1,
+                                            .now_ns = clock_wall_ns(q->clock),
+                                            .grouping = d->grouping,
+                                            .has_only = d->has_only,
+                                            .only = d->only};
+    if (d->csv)
+        d->fits = put_csv_head(d);
+    else
+        open_json(d);
+    bool done = usage_visit_days(&question, &arena, take_day, d, err);
+    arena_clear(&arena);
+    if (done && d->names == PRIVACY_COHORTS)
+        d->fits = d->fits && put_cohorts(d);
+    if (!d->csv)
+        close_json(d);
+    return done;
 }
 
 void query_daily_usage(void *context, struct route_call *call)
 {
     struct query *q = context;
     struct error err = {0};
-    struct daily d = {.out = {.max_bytes = ANSWER_MAX_BYTES}, .fits = true};
+    struct daily d = {.people = q->people,
+                      .csv = query_wants_csv(call->request),
+                      .arena = {.max_bytes = ANSWER_MAX_BYTES},
+                      .out = {.max_bytes = ANSWER_MAX_BYTES},
+                      .fits = true};
     if (!read_arguments(q, call, &d, &err)) {
         answer_failure(call->exchange, &err);
         return;
     }
-    bool csv = query_wants_csv(call->request);
-    if (csv)
-        d.fits = put_csv_head(&d);
-    else
-        open_json(&d);
-    struct arena arena = {.max_bytes = 256 * MIB};
-    const struct usage_question question = {.messages = q->messages,
-                                            .control = q->control,
-                                            .integrations = q->integrations,
-                                            .from_ns = d.from_ns,
-                                            .to_ns = d.to_ns,
-                                            .now_ns = clock_wall_ns(q->clock),
-                                            .grouping = d.grouping,
-                                            .has_only = d.has_only,
-                                            .only = d.only};
-    bool done = usage_visit_days(&question, &arena, csv ? put_csv_day : put_json_day, &d, &err);
-    arena_clear(&arena);
-    done = done && (!csv || query_note(q, call, "export", &err));
-    if (!csv) {
-        json_array_close(&d.writer);
-        json_object_close(&d.writer);
-        d.fits = d.fits && json_writer_ok(&d.writer);
-    }
+    bool done = fill(q, &d, &err) && (!d.csv || query_note(q, call, "export", &err));
     if (!done)
         query_answer_failure(q, call, &err);
     else if (!d.fits)
         answer_error(call->exchange, 400, "too_large", "the answer is too large",
                      "narrow from and to");
-    else if (csv)
+    else if (d.csv)
         answer_content(call->exchange, 200, "text/csv; charset=utf-8", buffer_bytes(&d.out));
     else
         answer_json(call->exchange, buffer_bytes(&d.out));
+    arena_clear(&d.arena);
     buffer_clear(&d.out);
+    free(d.days);
 }

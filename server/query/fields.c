@@ -37,7 +37,7 @@ static const struct {
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 
-/* Metadata that says nothing about who: what a viewer may group and filter by. */
+/* Metadata that says nothing about who: what cohorts are grouped and filtered by. */
 static const char *const impersonal_metadata[] = {
     "service.version", "app.version", "os.type",    "host.arch",   "terminal.type", "query_source",
     "speed",           "effort",      "tool_name",  "decision",    "source",        "language",
@@ -95,36 +95,58 @@ static bool refuse_unknown(struct bytes name, enum field_purpose purpose, struct
                         purpose == FIELD_TO_MEASURE ? "" : ", metadata.KEY");
 }
 
-static bool refuse_person(struct bytes name, struct error *err)
+/* Cohorts tell nobody apart; pseudonyms do, but do not say who stands behind a name one knows. */
+static bool is_refused(enum field_purpose purpose, enum privacy privacy)
 {
-    error_set(err, FAIL_DENIED, "'%.*s' tells people apart, and a viewer sees sums only",
-              (int)(name.len < 80 ? name.len : 80), (const char *)name.data);
-    return error_remedy(err, "ask an admin for the role analyst");
+    if (purpose == FIELD_TO_COUNT_UNIQUE)
+        return false; /* how many, not who */
+    return privacy == PRIVACY_COHORTS ||
+           (privacy == PRIVACY_PSEUDONYMOUS && purpose == FIELD_TO_FILTER);
 }
 
-bool field_find(struct bytes name, enum field_purpose purpose, enum control_role role,
+static bool refuse_person(struct bytes name, enum privacy privacy, struct error *err)
+{
+    int shown = (int)(name.len < 80 ? name.len : 80);
+    if (privacy == PRIVACY_COHORTS)
+        error_set(err, FAIL_DENIED,
+                  "'%.*s' tells people apart, and a viewer, or names=cohorts, sees sums only",
+                  shown, (const char *)name.data);
+    else
+        error_set(err, FAIL_DENIED, "'%.*s' may single out one person, who is shown by name only",
+                  shown, (const char *)name.data);
+    return error_remedy(err, "ask with names=named, which the role analyst may");
+}
+
+bool field_find(struct bytes name, enum field_purpose purpose, enum privacy privacy,
                 struct field_use *out, struct error *err)
 {
     *out = (struct field_use){0};
     if (metadata_key(name, &out->metadata_key)) {
-        if (role < ROLE_ANALYST && purpose != FIELD_TO_COUNT_UNIQUE &&
-            !is_impersonal(out->metadata_key))
-            return refuse_person(name, err);
         out->field = FIELD_METADATA;
-        return true;
+        return field_is_impersonal(out) || !is_refused(purpose, privacy) ||
+               refuse_person(name, privacy, err);
     }
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         if (!bytes_equal_text(name, fields[i].name))
             continue;
         if (!(fields[i].abilities & needed(purpose)))
             return refuse_unknown(name, purpose, err);
-        if (role < ROLE_ANALYST && purpose != FIELD_TO_COUNT_UNIQUE &&
-            (fields[i].abilities & PERSONAL))
-            return refuse_person(name, err);
+        if ((fields[i].abilities & PERSONAL) && is_refused(purpose, privacy))
+            return refuse_person(name, privacy, err);
         out->field = fields[i].field;
         return true;
     }
     return refuse_unknown(name, purpose, err);
+}
+
+bool field_is_impersonal(const struct field_use *use)
+{
+    if (use->field == FIELD_METADATA)
+        return is_impersonal(use->metadata_key);
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (fields[i].field == use->field)
+            return !(fields[i].abilities & PERSONAL);
+    return false;
 }
 
 bool field_exists(struct bytes name)

@@ -87,7 +87,7 @@ static bool refuse_parameter(struct bytes name, const char *const *others, struc
 }
 
 bool filters_read(const struct arguments *arguments, const char *const *others,
-                  enum control_role role, uint32_t time_limit_ms, struct arena *arena,
+                  enum privacy privacy, uint32_t time_limit_ms, struct arena *arena,
                   struct message_query *out, struct error *err)
 {
     *out = (struct message_query){.time_limit_ms = time_limit_ms};
@@ -101,7 +101,7 @@ bool filters_read(const struct arguments *arguments, const char *const *others,
         struct field_use use;
         if (!field_exists(name))
             return refuse_parameter(name, others, err);
-        if (!field_find(name, FIELD_TO_FILTER, role, &use, err))
+        if (!field_find(name, FIELD_TO_FILTER, privacy, &use, err))
             return false;
         struct message_filter *filter = &filters[out->filter_count];
         filter->field = use.field;

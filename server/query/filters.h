@@ -4,8 +4,8 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "server/query/privacy.h"
 #include "server/router/arguments.h"
-#include "server/store/control.h"
 #include "server/store/messages.h"
 
 /*
@@ -14,7 +14,7 @@
  * (NULL-terminated), else FAIL_INVALID names what is allowed.
  */
 MUST_USE bool filters_read(const struct arguments *arguments, const char *const *others,
-                           enum control_role role, uint32_t time_limit_ms, struct arena *arena,
+                           enum privacy privacy, uint32_t time_limit_ms, struct arena *arena,
                            struct message_query *out, struct error *err);
 
 #endif

@@ -2,9 +2,11 @@
 #include <stdio.h>
 
 #include "core/crypto/crypto.h"
+#include "core/json/reader.h"
 #include "core/json/writer.h"
 #include "server/query/filters.h"
 #include "server/query/handlers.h"
+#include "server/query/people.h"
 
 enum { DEFAULT_TAKE = 50, MAX_TAKE = 1000, MAX_SKIP = 10000, MAX_CHILDREN = 1000 };
 
@@ -48,10 +50,73 @@ static void put_success(struct json_writer *w, enum message_success success)
         json_put_bool(w, success == MESSAGE_SUCCEEDED);
 }
 
+/* How a row is shown. */
+struct showing {
+    const struct people *people;
+    struct arena *arena; /* of texts made up for the row */
+    enum privacy names;
+    bool with_body;
+};
+
+static struct bytes shown_text(const struct showing *show, enum message_field field,
+                               struct bytes text)
+{
+    const struct field_use use = {.field = field};
+    return people_value(show->people, &use, text, show->names, show->arena);
+}
+
+/* One member under pseudonyms: kept is what says nothing about who, known keys and numbers. */
+static void put_impersonal_member(struct json_writer *w, const struct showing *show,
+                                  struct bytes key, enum json_token token, struct bytes span)
+{
+    const struct field_use use = {.field = FIELD_METADATA, .metadata_key = key};
+    struct buffer value = {.max_bytes = 3 * span.len + 1};
+    if (token == JSON_NUMBER || token == JSON_TRUE || token == JSON_FALSE) {
+        json_put_key_bytes(w, key);
+        json_put_raw(w,
+                     token == JSON_NUMBER ? span : bytes_of(token == JSON_TRUE ? "true" : "false"));
+    } else if (token == JSON_STRING && field_is_impersonal(&use) &&
+               json_string_decode(span, &value)) {
+        json_put_key_bytes(w, key);
+        json_put_bytes(w, people_value(show->people, &use, buffer_bytes(&value), show->names,
+                                       show->arena));
+    }
+    buffer_clear(&value);
+}
+
+static void put_impersonal_metadata(struct json_writer *w, const struct showing *show,
+                                    struct bytes metadata)
+{
+    struct json_reader r = json_reader_make(metadata);
+    json_object_open(w);
+    bool flat = json_next(&r) == JSON_OBJECT_OPEN;
+    while (flat && json_next(&r) == JSON_KEY) {
+        struct buffer key = {.max_bytes = 3 * r.span.len + 1};
+        bool known = json_string_decode(r.span, &key);
+        enum json_token token = json_next(&r);
+        if (known)
+            put_impersonal_member(w, show, buffer_bytes(&key), token, r.span);
+        flat = token != JSON_OBJECT_OPEN && token != JSON_ARRAY_OPEN && token != JSON_ERROR;
+        buffer_clear(&key);
+    }
+    json_object_close(w);
+}
+
+static void put_metadata(struct json_writer *w, const struct showing *show, struct bytes metadata)
+{
+    json_put_key(w, "metadata");
+    if (show->names != PRIVACY_NAMED)
+        put_impersonal_metadata(w, show, metadata);
+    else
+        json_put_raw(w, metadata.len > 0 ? metadata : bytes_of("{}"));
+}
+
 /* The members of a row, without the braces around them. */
-static void put_members(struct json_writer *w, const struct stored_message *row, bool with_body)
+static void put_members(struct json_writer *w, const struct stored_message *row,
+                        const struct showing *show)
 {
     const struct message *m = &row->message;
+    bool with_body = show->with_body && show->names == PRIVACY_NAMED;
     json_put_key(w, "id");
     json_put_string(w, row->id);
     json_put_key(w, "type");
@@ -60,10 +125,10 @@ static void put_members(struct json_writer *w, const struct stored_message *row,
     json_put_time(w, m->time_ns);
     json_put_key(w, "receivedAt");
     json_put_time(w, m->received_ns);
-    put_text(w, "serviceName", m->service_name);
+    put_text(w, "serviceName", shown_text(show, FIELD_SERVICE_NAME, m->service_name));
     put_text(w, "system", row->system);
-    put_text(w, "model", m->model);
-    put_text(w, "person", m->person);
+    put_text(w, "model", shown_text(show, FIELD_MODEL, m->model));
+    put_text(w, "person", people_name(show->people, m->person, show->names, show->arena));
     put_count(w, "inputTokens", m->input_tokens);
     put_count(w, "outputTokens", m->output_tokens);
     put_count(w, "cacheReadTokens", m->cache_read_tokens);
@@ -76,14 +141,25 @@ static void put_members(struct json_writer *w, const struct stored_message *row,
     put_hex(w, "spanId", m->span_id, sizeof m->span_id);
     json_put_key(w, "parentId");
     json_put_string(w, row->parent_id[0] ? row->parent_id : NULL);
-    put_text(w, "sessionId", m->session_id);
-    put_text(w, "promptId", m->prompt_id);
-    put_text(w, "toolName", m->tool_name);
+    put_text(w, "sessionId", shown_text(show, FIELD_SESSION_ID, m->session_id));
+    put_text(w, "promptId", shown_text(show, FIELD_PROMPT_ID, m->prompt_id));
+    put_text(w, "toolName", shown_text(show, FIELD_TOOL_NAME, m->tool_name));
     put_text(w, "body", with_body ? m->body : bytes_make(NULL, 0));
     json_put_key(w, "bodyTruncated");
     json_put_bool(w, m->body_truncated);
-    json_put_key(w, "metadata");
-    json_put_raw(w, m->metadata.len > 0 ? m->metadata : bytes_of("{}"));
+    put_metadata(w, show, m->metadata);
+}
+
+/* Pseudonyms stand for people row by row; cohorts have no rows. */
+static bool read_names(const struct route_call *call, enum privacy *out, struct error *err)
+{
+    if (!privacy_read(call, out, err))
+        return false;
+    if (*out != PRIVACY_COHORTS)
+        return true;
+    error_set(err, FAIL_DENIED, "a single message is somebody's, and cohorts tell nobody apart");
+    return error_remedy(err, "ask /api/v1/messages/aggregate, or with names=named, which the role "
+                             "analyst may");
 }
 
 /* ---- The cursor: where the next page begins, opaque to clients ---- */
@@ -123,7 +199,8 @@ static bool read_cursor(struct bytes text, struct message_page *page, struct err
 struct listing {
     struct json_writer writer;
     struct buffer out;
-    bool with_body;
+    struct showing show;
+    struct arena texts;
     uint32_t wanted, seen;
     uint64_t last_time_ns;
     uint8_t last_key[MESSAGE_KEY_BYTES];
@@ -141,7 +218,8 @@ static bool put_item(void *context, const struct stored_message *row)
     l->last_time_ns = row->message.time_ns;
     memcpy(l->last_key, row->message.key, MESSAGE_KEY_BYTES);
     json_object_open(&l->writer);
-    put_members(&l->writer, row, l->with_body);
+    arena_reset(&l->texts);
+    put_members(&l->writer, row, &l->show);
     json_object_close(&l->writer);
     return json_writer_ok(&l->writer);
 }
@@ -182,19 +260,21 @@ static bool note_bodies_read(const struct query *q, struct route_call *call, str
 
 void query_list_messages(void *context, struct route_call *call)
 {
-    static const char *const others[] = {"take", "skip", "cursor", NULL};
+    static const char *const others[] = {"take", "skip", "cursor", "names", NULL};
     struct query *q = context;
     struct error err = {0};
     struct message_query where;
     struct message_page page;
-    struct listing l = {.out = {.max_bytes = ANSWER_MAX_BYTES}};
-    if (!read_page(call, &page, &err) ||
-        !filters_read(&call->query, others, call->who.role, query_time_limit_ms(q), &call->arena,
+    struct listing l = {.out = {.max_bytes = ANSWER_MAX_BYTES}, .texts = {.max_bytes = 16 * MIB}};
+    if (!read_page(call, &page, &err) || !read_names(call, &l.show.names, &err) ||
+        !filters_read(&call->query, others, l.show.names, query_time_limit_ms(q), &call->arena,
                       &where, &err)) {
         answer_failure(call->exchange, &err);
         return;
     }
-    l.with_body = page.with_body;
+    l.show.people = q->people;
+    l.show.arena = &l.texts;
+    l.show.with_body = page.with_body;
     l.wanted = page.take - 1;
     l.writer = json_writer_make(&l.out);
     json_object_open(&l.writer);
@@ -214,6 +294,7 @@ void query_list_messages(void *context, struct route_call *call)
     } else {
         answer_json(call->exchange, buffer_bytes(&l.out));
     }
+    arena_clear(&l.texts);
     buffer_clear(&l.out);
 }
 
@@ -221,7 +302,7 @@ void query_list_messages(void *context, struct route_call *call)
 
 struct single {
     struct json_writer writer;
-    bool with_body;
+    struct showing show;
     enum message_type type;
 };
 
@@ -229,7 +310,7 @@ static bool put_single(void *context, const struct stored_message *row)
 {
     struct single *s = context;
     s->type = row->message.type;
-    put_members(&s->writer, row, s->with_body);
+    put_members(&s->writer, row, &s->show);
     return true;
 }
 
@@ -266,7 +347,13 @@ void query_get_message(void *context, struct route_call *call)
     uint8_t key[MESSAGE_KEY_BYTES];
     struct buffer out = {.max_bytes = ANSWER_MAX_BYTES};
     struct single s = {.writer = json_writer_make(&out),
-                       .with_body = call->who.role >= ROLE_AUDITOR};
+                       .show = {.people = q->people,
+                                .arena = &call->arena,
+                                .with_body = call->who.role >= ROLE_AUDITOR}};
+    if (!read_names(call, &s.show.names, &err)) {
+        answer_failure(call->exchange, &err);
+        return;
+    }
     bool found = message_key_of_id(call->parameters[0], key);
     if (!found)
         error_set(&err, FAIL_NOT_FOUND, "there is no message of this id");

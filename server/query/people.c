@@ -1,4 +1,4 @@
-#include "server/portal/people.h"
+#include "server/query/people.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -29,24 +29,6 @@ struct people {
     uint64_t read_ns; /* monotonic; 0: never */
 };
 
-static const char *const privacies[] = {"named", "pseudonymous", "cohorts"};
-
-const char *privacy_name(enum privacy privacy)
-{
-    return privacies[privacy];
-}
-
-bool privacy_of_name(struct bytes name, enum privacy *out)
-{
-    for (int i = PRIVACY_NAMED; i <= PRIVACY_COHORTS; i++) {
-        if (bytes_equal_text(name, privacies[i])) {
-            *out = (enum privacy)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- Pseudonyms ---- */
 
 static bool load_key(struct people *people, struct control_store *control, struct error *err)
@@ -65,20 +47,64 @@ static bool load_key(struct people *people, struct control_store *control, struc
                                     err);
 }
 
+/* "person 4f1c20a9b3": the same for the same text, and no way back without the key. */
+static bool put_pseudonym(const struct people *people, const char *what, struct bytes text,
+                          struct buffer *out)
+{
+    uint8_t digest[SHA256_BYTES];
+    char hex[2 * 5 + 1];
+    crypto_hmac_sha256(bytes_make(people->key, KEY_BYTES), text, digest);
+    crypto_hex(bytes_make(digest, 5), hex);
+    return buffer_append_format(out, "%s %s", what, hex);
+}
+
+static struct bytes kept(struct buffer *text, bool fits, struct arena *arena)
+{
+    struct bytes out = {0};
+    bool done = fits && arena_copy(arena, buffer_bytes(text), &out);
+    buffer_clear(text);
+    return done ? out : bytes_of("somebody");
+}
+
 struct bytes people_name(const struct people *people, struct bytes person, enum privacy privacy,
                          struct arena *arena)
 {
+    struct buffer name = {.max_bytes = 64};
     if (privacy == PRIVACY_NAMED || person.len == 0)
         return person;
-    uint8_t digest[SHA256_BYTES];
-    char hex[2 * 5 + 1], name[32];
-    struct bytes out = {0};
     if (privacy == PRIVACY_COHORTS)
         return bytes_of("somebody");
-    crypto_hmac_sha256(bytes_make(people->key, KEY_BYTES), person, digest);
-    crypto_hex(bytes_make(digest, 5), hex);
-    snprintf(name, sizeof name, "person %s", hex);
-    return arena_copy(arena, bytes_of(name), &out) ? out : bytes_of("somebody");
+    return kept(&name, put_pseudonym(people, "person", person, &name), arena);
+}
+
+struct masking {
+    const struct people *people;
+    enum privacy privacy;
+};
+
+static bool replace_address(void *context, struct bytes address, struct buffer *out)
+{
+    const struct masking *m = context;
+    return m->privacy == PRIVACY_COHORTS ? buffer_append_text(out, "somebody")
+                                         : put_pseudonym(m->people, "person", address, out);
+}
+
+struct bytes people_value(const struct people *people, const struct field_use *field,
+                          struct bytes value, enum privacy privacy, struct arena *arena)
+{
+    struct masking masking = {people, privacy};
+    struct buffer text = {.max_bytes = 2 * value.len + 64 * KIB};
+    if (privacy == PRIVACY_NAMED || value.len == 0)
+        return value;
+    if (field->field == FIELD_PERSON)
+        return people_name(people, value, privacy, arena);
+    if (privacy_has_address(value))
+        return kept(&text, privacy_mask(value, replace_address, &masking, &text), arena);
+    if (field_is_impersonal(field))
+        return value;
+    if (privacy == PRIVACY_COHORTS)
+        return bytes_of("somebody");
+    return kept(&text, put_pseudonym(people, "value", value, &text), arena);
 }
 
 /* ---- Teams ---- */

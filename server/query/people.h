@@ -4,25 +4,16 @@
  * minutes, so that sums by team come from the daily sums by person.
  * Any thread.
  */
-#ifndef SERVER_PORTAL_PEOPLE_H
-#define SERVER_PORTAL_PEOPLE_H
+#ifndef SERVER_QUERY_PEOPLE_H
+#define SERVER_QUERY_PEOPLE_H
 
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "server/query/fields.h"
 #include "server/store/control.h"
 #include "server/store/messages.h"
-
-enum privacy {
-    PRIVACY_NAMED,
-    PRIVACY_PSEUDONYMOUS, /* one name a person, the same everywhere, that does not lead back */
-    PRIVACY_COHORTS,      /* no rows by person, and none of fewer than PEOPLE_MIN_COHORT */
-};
-const char *privacy_name(enum privacy privacy);
-bool privacy_of_name(struct bytes name, enum privacy *out);
-
-enum { PEOPLE_MIN_COHORT = 5 };
 
 struct people;
 
@@ -34,6 +25,13 @@ void people_destroy(struct people *people); /* NULL is fine */
 /* The name to show, in the arena; empty stays empty. */
 struct bytes people_name(const struct people *people, struct bytes person, enum privacy privacy,
                          struct arena *arena);
+
+/*
+ * A value of a row's field as it may be shown, in the arena: a person's name as above, what else
+ * may tell people apart as a pseudonym of its own, and e-mail addresses in any text replaced.
+ */
+struct bytes people_value(const struct people *people, const struct field_use *field,
+                          struct bytes value, enum privacy privacy, struct arena *arena);
 
 /* Brings the teams up to date when they are older than some minutes. */
 MUST_USE bool people_refresh(struct people *people, struct error *err);

@@ -22,6 +22,8 @@
 #include "server/store/control.h"
 #include "server/store/messages.h"
 
+struct people;
+
 /* What the whole server measures, for /metrics. */
 enum query_area { QUERY_INGEST, QUERY_API, QUERY_PORTAL, QUERY_AREAS };
 struct query_meters {
@@ -36,6 +38,7 @@ struct query {
     struct message_store *messages;
     struct control_store *control;
     const struct integrations *integrations;
+    const struct people *people; /* pseudonyms */
     struct ingest *ingest;
     struct gate *gate;
     struct login *login;

@@ -6,10 +6,8 @@
 #include "server/importers/integrations_json.h"
 #include "server/query/coverage.h"
 #include "server/query/handlers.h"
-#include "server/query/instant.h"
-
-enum { DEFAULT_DAYS = 30, MAX_DAYS = 400 };
-#define DAY_NS (UINT64_C(86400) * NS_PER_S)
+#include "server/query/people.h"
+#include "server/query/range.h"
 
 /* ---- Coverage ---- */
 
@@ -21,36 +19,33 @@ struct covered_day {
 struct answer {
     struct buffer out;
     struct json_writer w;
-    bool csv, names, fits;
-    struct covered_day days[MAX_DAYS + 1];
+    bool csv, fits;
+    enum privacy names;
+    struct range range;
+    const struct people *people;
+    struct arena name; /* of the person at hand */
+    struct covered_day days[RANGE_MAX_DAYS];
     size_t day_count;
 };
 
-static bool read_range(const struct query *q, const struct route_call *call, uint64_t *from_ns,
-                       uint64_t *to_ns, struct error *err)
+static bool read_range(const struct query *q, const struct route_call *call, struct answer *a,
+                       struct error *err)
 {
-    bool has_from = false;
-    *to_ns = clock_wall_ns(q->clock);
     for (size_t i = 0; i < call->query.count; i++) {
-        struct argument a = call->query.items[i];
-        bool good = true;
-        if (a.value.len == 0)
-            continue;
-        if (bytes_equal_text(a.name, "from"))
-            good = has_from = instant_parse(a.value, from_ns);
-        else if (bytes_equal_text(a.name, "to"))
-            good = instant_parse(a.value, to_ns);
-        else
-            return error_set(err, FAIL_INVALID, "'%.*s' is no parameter: use from, to",
-                             (int)(a.name.len < 80 ? a.name.len : 80), (const char *)a.name.data);
-        if (!good)
-            return error_set(err, FAIL_INVALID, "'from' and 'to' are days, as 2026-05-01");
+        struct argument one = call->query.items[i];
+        if (one.value.len > 0 && !bytes_equal_text(one.name, "from") &&
+            !bytes_equal_text(one.name, "to") && !bytes_equal_text(one.name, "names"))
+            return error_set(err, FAIL_INVALID, "'%.*s' is no parameter: use from, to, names",
+                             (int)(one.name.len < 80 ? one.name.len : 80),
+                             (const char *)one.name.data);
     }
-    if (!has_from)
-        *from_ns = *to_ns > DEFAULT_DAYS * DAY_NS ? *to_ns - DEFAULT_DAYS * DAY_NS : 0;
-    if (*from_ns > *to_ns || *to_ns - *from_ns >= MAX_DAYS * DAY_NS)
-        return error_set(err, FAIL_INVALID, "'from' must be less than %d days before 'to'",
-                         MAX_DAYS);
+    if (!privacy_read(call, &a->names, err) ||
+        !range_read(&call->query, clock_wall_ns(q->clock), &a->range, err))
+        return false;
+    if (a->csv && a->names == PRIVACY_COHORTS) {
+        error_set(err, FAIL_DENIED, "the table is of persons, and cohorts tell none apart");
+        return error_remedy(err, "ask for JSON, or with names=named, which the role analyst may");
+    }
     return true;
 }
 
@@ -89,17 +84,21 @@ static bool put_silent_json(struct answer *a, const struct coverage_silent *s)
 static bool take_silent(void *context, const struct coverage_silent *silent)
 {
     struct answer *a = context;
-    if (!a->names)
+    if (a->names == PRIVACY_COHORTS)
         return true;
+    arena_reset(&a->name);
+    struct coverage_silent shown = *silent;
+    if (a->names != PRIVACY_NAMED)
+        shown = coverage_masked(silent, people_name(a->people, silent->person, a->names, &a->name));
     if (!a->csv)
-        return put_silent_json(a, silent);
-    return a->fits = coverage_put_csv(&a->out, silent);
+        return put_silent_json(a, &shown);
+    return a->fits = coverage_put_csv(&a->out, &shown);
 }
 
 static bool take_day(void *context, const char *day, const struct coverage_count *count)
 {
     struct answer *a = context;
-    if (a->day_count < MAX_DAYS + 1) {
+    if (a->day_count < RANGE_MAX_DAYS) {
         struct covered_day *covered = &a->days[a->day_count++];
         snprintf(covered->day, sizeof covered->day, "%s", day);
         covered->count = *count;
@@ -107,29 +106,48 @@ static bool take_day(void *context, const char *day, const struct coverage_count
     return true;
 }
 
-static void put_counts(struct json_writer *w, const struct coverage_count *c)
+/* In cohorts null where fewer than five are counted. */
+static void put_people(struct json_writer *w, const char *key, uint64_t people, enum privacy names)
+{
+    if (names != PRIVACY_COHORTS || people == 0 || people >= PRIVACY_MIN_COHORT) {
+        json_member_uint(w, key, people);
+        return;
+    }
+    json_put_key(w, key);
+    json_put_null(w);
+}
+
+static void put_tokens(struct json_writer *w, const char *key, int64_t tokens, bool shown)
+{
+    json_put_key(w, key);
+    if (shown)
+        json_put_int(w, tokens);
+    else
+        json_put_null(w);
+}
+
+static void put_counts(struct json_writer *w, const struct coverage_count *c, enum privacy names)
 {
     double ratio = coverage_ratio(c);
+    bool shown = coverage_shows_tokens(c, names == PRIVACY_COHORTS ? PRIVACY_MIN_COHORT : 0);
     json_put_key(w, "personDays");
     json_object_open(w);
-    json_member_uint(w, "total", c->person_days);
+    put_people(w, "total", c->person_days, names);
     for (int s = 0; s < USAGE_SOURCE_COUNT; s++)
-        json_member_uint(w, usage_source_name((enum usage_source)s), c->by[s]);
-    json_member_uint(w, "unattributed", c->unattributed);
+        put_people(w, usage_source_name((enum usage_source)s), c->by[s], names);
+    put_people(w, "unattributed", c->unattributed, names);
     json_object_close(w);
     json_put_key(w, "tokens");
     json_object_open(w);
-    json_put_key(w, "otel");
-    json_put_int(w, c->otel_tokens);
-    json_put_key(w, "api");
-    json_put_int(w, c->api_tokens);
+    put_tokens(w, "otel", c->otel_tokens, shown);
+    put_tokens(w, "api", c->api_tokens, shown);
     json_put_key(w, "ratio");
-    if (ratio >= 0)
+    if (ratio >= 0 && shown)
         json_put_double(w, ratio);
     else
         json_put_null(w);
     json_object_close(w);
-    json_member_uint(w, "silent", c->silent);
+    put_people(w, "silent", c->silent, names);
 }
 
 static void put_range(struct json_writer *w, uint64_t from_ns, uint64_t to_ns)
@@ -148,7 +166,7 @@ static void put_days(struct answer *a)
     for (size_t i = 0; i < a->day_count; i++) {
         json_object_open(&a->w);
         json_member_text(&a->w, "day", a->days[i].day);
-        put_counts(&a->w, &a->days[i].count);
+        put_counts(&a->w, &a->days[i].count, a->names);
         json_object_close(&a->w);
     }
     json_array_close(&a->w);
@@ -171,16 +189,15 @@ static void finish(const struct query *q, struct route_call *call, struct answer
     buffer_clear(&a->out);
 }
 
-static bool cover(const struct query *q, struct answer *a, uint64_t from_ns, uint64_t to_ns,
-                  struct error *err)
+static bool cover(const struct query *q, struct answer *a, struct error *err)
 {
     struct arena arena = {.max_bytes = 256 * MIB};
     struct coverage_count total;
     const struct usage_question question = {.messages = q->messages,
                                             .control = q->control,
                                             .integrations = q->integrations,
-                                            .from_ns = from_ns,
-                                            .to_ns = to_ns,
+                                            .from_ns = a->range.from_ns,
+                                            .to_ns = a->range.to_ns - 1,
                                             .now_ns = clock_wall_ns(q->clock)};
     if (a->csv) {
         a->fits = buffer_append_text(&a->out, coverage_csv_head());
@@ -190,8 +207,8 @@ static bool cover(const struct query *q, struct answer *a, uint64_t from_ns, uin
     }
     a->w = json_writer_make(&a->out);
     json_object_open(&a->w);
-    put_range(&a->w, from_ns, to_ns);
-    if (a->names) {
+    put_range(&a->w, a->range.from_ns, a->range.to_ns);
+    if (a->names != PRIVACY_COHORTS) {
         json_put_key(&a->w, "silentFailures");
         json_array_open(&a->w);
     }
@@ -199,9 +216,9 @@ static bool cover(const struct query *q, struct answer *a, uint64_t from_ns, uin
     arena_clear(&arena);
     if (!done)
         return false;
-    if (a->names)
+    if (a->names != PRIVACY_COHORTS)
         json_array_close(&a->w);
-    put_counts(&a->w, &total);
+    put_counts(&a->w, &total, a->names);
     put_days(a);
     json_object_close(&a->w);
     a->fits = a->fits && json_writer_ok(&a->w);
@@ -212,7 +229,6 @@ void query_coverage(void *context, struct route_call *call)
 {
     struct query *q = context;
     struct error err = {0};
-    uint64_t from_ns = 0, to_ns = 0;
     struct answer *a = arena_alloc(&call->arena, sizeof *a);
     if (!a) {
         answer_error(call->exchange, 503, "busy", "no memory for the answer", NULL);
@@ -220,18 +236,16 @@ void query_coverage(void *context, struct route_call *call)
     }
     *a = (struct answer){.out = {.max_bytes = ANSWER_MAX_BYTES},
                          .csv = query_wants_csv(call->request),
-                         .names = call->who.role >= ROLE_ANALYST,
+                         .people = q->people,
+                         .name = {.max_bytes = 16 * KIB},
                          .fits = true};
-    if (a->csv && !a->names) {
-        error_set(&err, FAIL_DENIED, "the table names people, and a viewer sees sums only");
-        error_remedy(&err, "ask an admin for the role analyst, or ask for JSON");
+    if (!read_range(q, call, a, &err)) {
         answer_failure(call->exchange, &err);
-    } else if (!read_range(q, call, &from_ns, &to_ns, &err)) {
-        answer_failure(call->exchange, &err);
-    } else {
-        bool done = cover(q, a, from_ns, to_ns, &err);
-        finish(q, call, a, done, &err);
+        return;
     }
+    bool done = cover(q, a, &err) && (!a->csv || query_note(q, call, "export", &err));
+    arena_clear(&a->name);
+    finish(q, call, a, done, &err);
 }
 
 static bool put_otel(const struct query *q, struct json_writer *w, struct error *err)

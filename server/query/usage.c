@@ -64,7 +64,8 @@ static bool read_window(const struct usage_question *q, uint64_t from_ns, uint64
     char from_day[INSTANT_DAY_BYTES], to_day[INSTANT_DAY_BYTES];
     instant_day(from_ns, from_day);
     instant_day(to_ns, to_day);
-    if (!usage_read_otel(q->messages, from_day, to_day, cells, err))
+    if (!(q->requests_only ? usage_read_requests(q->messages, from_ns, to_ns, cells, err)
+                           : usage_read_otel(q->messages, from_day, to_day, cells, err)))
         return false;
     if (!cells->full && q->control && q->control->kind->api_usage &&
         !usage_read_api(q, from_day, to_day, cells, err))
@@ -116,18 +117,63 @@ static int by_group(const void *first, const void *second)
     return order;
 }
 
+static int by_group_and_person(const void *first, const void *second)
+{
+    const struct usage_cell *a = first, *b = second;
+    int order = strcmp(a->day, b->day);
+    if (order == 0)
+        order = usage_compare_texts(a->model, b->model);
+    if (order == 0)
+        order = usage_compare_texts(a->system, b->system);
+    if (order == 0)
+        order = usage_compare_texts(a->person, b->person);
+    return order != 0 ? order : usage_compare_texts(a->actor, b->actor);
+}
+
+static bool is_somebody(const struct usage_cell *c)
+{
+    return c->person.len > 0 || c->actor.len > 0;
+}
+
+/* Writes into every cell how many people its group has, before their names are taken out. */
+static void count_people(struct usage_cells *cells)
+{
+    if (cells->count > 0)
+        qsort(cells->items, cells->count, sizeof *cells->items, by_group_and_person);
+    for (size_t begin = 0, end; begin < cells->count; begin = end) {
+        const struct usage_cell *first = &cells->items[begin], *last = NULL;
+        int64_t people = 0;
+        for (end = begin; end < cells->count; end++) {
+            const struct usage_cell *c = &cells->items[end];
+            if (strcmp(c->day, first->day) != 0 || !bytes_equal(c->model, first->model) ||
+                !bytes_equal(c->system, first->system))
+                break;
+            bool same =
+                last && bytes_equal(last->person, c->person) && bytes_equal(last->actor, c->actor);
+            people += is_somebody(c) && !same;
+            last = c;
+        }
+        for (size_t i = begin; i < end; i++)
+            cells->items[i].people = people;
+    }
+}
+
 /* Leaves of the names only what is grouped by. */
 static void narrow(struct usage_cells *cells, unsigned grouping)
 {
     for (size_t i = 0; i < cells->count; i++) {
         struct usage_cell *c = &cells->items[i];
-        if (!(grouping & USAGE_BY_PERSON))
-            c->person.len = c->actor.len = 0;
         if (!(grouping & USAGE_BY_MODEL))
             c->model.len = 0;
         if (!(grouping & USAGE_BY_SYSTEM))
             c->system.len = 0;
+        c->people = is_somebody(c);
     }
+    if (grouping & USAGE_BY_PERSON)
+        return;
+    count_people(cells);
+    for (size_t i = 0; i < cells->count; i++)
+        cells->items[i].person.len = cells->items[i].actor.len = 0;
 }
 
 /* Cells sorted by session. */
@@ -136,7 +182,8 @@ static struct usage_day sum_up(const struct usage_cell *cells, size_t count)
     struct usage_day d = {.person = cells->person,
                           .actor = cells->actor,
                           .model = cells->model,
-                          .system = cells->system};
+                          .system = cells->system,
+                          .people = cells->people};
     int64_t distinct = 0, told_by_api = 0;
     memcpy(d.day, cells->day, sizeof d.day);
     for (size_t i = 0; i < count; i++) {

@@ -55,6 +55,7 @@ struct usage_day {
     /* "api_key:NAME" or "account:user_…": whom an API names that is no known person. With
      * USAGE_BY_PERSON; empty where there is a person, or nothing at all is known. */
     struct bytes actor;
+    int64_t people; /* who stand behind it: persons and actors */
     struct usage_figures figures;
     unsigned sources[USAGE_FAMILY_COUNT]; /* a bit per enum usage_source; one alone per person */
     bool provisional;                     /* an API may still revise the day */
@@ -71,7 +72,13 @@ struct usage_question {
     unsigned grouping;
     bool has_only; /* one source alone, nothing chosen */
     enum usage_source only;
+    /* OpenTelemetry's part is what its requests told: tokens, cost and requests, from daily sums,
+     * which is quick. Otherwise everything, session by session. */
+    bool requests_only;
 };
+
+/* Negative, 0 or positive, by bytes. */
+int usage_compare_texts(struct bytes a, struct bytes b);
 
 /*
  * Visits each group of each UTC day, by day, then person, model, system. Texts are borrowed from the

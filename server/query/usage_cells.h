@@ -15,6 +15,7 @@ struct usage_cell {
     bool provisional;
     unsigned char winner[USAGE_FAMILY_COUNT]; /* enum usage_source, of its person's day */
     struct usage_figures figures;
+    int64_t people; /* of the group it ends up in */
 };
 
 struct usage_cells {
@@ -32,11 +33,13 @@ void usage_part_drop(struct usage_figures *figures, enum usage_part part);
 void usage_figures_add(struct usage_figures *sum, const struct usage_figures *more);
 enum usage_family usage_family_of_part(enum usage_part part);
 
-int usage_compare_texts(struct bytes a, struct bytes b);
-
 /* Appends what OpenTelemetry told of the days, each session counted once. Days inclusive. */
 MUST_USE bool usage_read_otel(struct message_store *store, const char *from_day, const char *to_day,
                               struct usage_cells *cells, struct error *err);
+
+/* The same of its requests alone, from daily sums. */
+MUST_USE bool usage_read_requests(struct message_store *store, uint64_t from_ns, uint64_t to_ns,
+                                  struct usage_cells *cells, struct error *err);
 
 /* Appends what the APIs told of the days, by person. */
 MUST_USE bool usage_read_api(const struct usage_question *question, const char *from_day,

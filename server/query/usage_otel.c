@@ -1,4 +1,4 @@
-/* What OpenTelemetry told: of a session's two tellings, the one that saw more. */
+/* What OpenTelemetry told: of a session's two tellings, the one that saw more; or of requests alone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "server/query/usage_cells.h"
 
 enum { MAX_ROWS = 1000000 };
+#define DAY_NS (UINT64_C(86400) * NS_PER_S)
 
 struct rows {
     struct usage_row *items; /* texts in the arena */
@@ -158,4 +159,57 @@ bool usage_read_otel(struct message_store *store, const char *from_day, const ch
     }
     free(r.items);
     return done;
+}
+
+/* ---- Requests alone ---- */
+
+static const struct aggregate_metric REQUEST_METRICS[] = {
+    {.function = AGGREGATE_COUNT},
+    {.function = AGGREGATE_SUM, .field = FIELD_COST_MICROCENTS},
+    {.function = AGGREGATE_SUM, .field = FIELD_INPUT_TOKENS},
+    {.function = AGGREGATE_SUM, .field = FIELD_OUTPUT_TOKENS},
+    {.function = AGGREGATE_SUM, .field = FIELD_CACHE_READ_TOKENS},
+    {.function = AGGREGATE_SUM, .field = FIELD_CACHE_CREATE_TOKENS},
+};
+
+static bool take_requests(void *context, const struct aggregate_row *row)
+{
+    struct usage_cells *cells = context;
+    const int64_t *n = row->integers;
+    struct usage_cell cell = {.person = row->groups[0],
+                              .model = row->groups[1],
+                              .system = row->groups[2],
+                              .source = USAGE_OTEL,
+                              .figures = {.requests = n[0],
+                                          .cost_1e8_usd = n[1] * 100,
+                                          .input_tokens = n[2],
+                                          .output_tokens = n[3],
+                                          .cache_read_tokens = n[4],
+                                          .cache_create_tokens = n[5]}};
+    memcpy(cell.day, row->interval_start.data, sizeof cell.day - 1);
+    return usage_cells_add(cells, &cell);
+}
+
+bool usage_read_requests(struct message_store *store, uint64_t from_ns, uint64_t to_ns,
+                         struct usage_cells *cells, struct error *err)
+{
+    const struct aggregate_group groups[] = {{.field = FIELD_PERSON},
+                                             {.field = FIELD_MODEL},
+                                             {.field = FIELD_SYSTEM}};
+    const struct bytes generation = bytes_of(message_type_name(MESSAGE_GENERATION));
+    const struct message_filter filter = {.field = FIELD_TYPE,
+                                          .values = &generation,
+                                          .value_count = 1};
+    const struct aggregate_query query = {
+        .where = {.filters = &filter,
+                  .filter_count = 1,
+                  .from_ns = from_ns / DAY_NS * DAY_NS,
+                  .to_ns = (to_ns / DAY_NS + 1) * DAY_NS},
+        .groups = groups,
+        .group_count = 3,
+        .metrics = REQUEST_METRICS,
+        .metric_count = sizeof REQUEST_METRICS / sizeof *REQUEST_METRICS,
+        .interval = INTERVAL_DAY,
+    };
+    return store->kind->aggregate(store, &query, take_requests, cells, err);
 }

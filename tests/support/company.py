@@ -110,8 +110,8 @@ def _wrap(resource, scope, records):
 class Session:
     """One session's records, as the three signals tell them."""
 
-    def __init__(self, person, rng, begin_s, version, with_traces):
-        self.person, self.rng, self.with_traces = person, rng, with_traces
+    def __init__(self, person, rng, begin_s, version, with_traces, told=None):
+        self.person, self.rng, self.with_traces, self.told = person, rng, with_traces, told
         self.id, self.now_ns = _uuid(rng), int(begin_s * 1e9)
         self.begin_ns = self.now_ns
         self.resource = {"service.name": "claude-code", "service.version": version, "host.arch": "arm64",
@@ -128,6 +128,9 @@ class Session:
 
     def log(self, event, values, trace):
         self.sequence += 1
+        if self.told is not None:
+            self.told.append({"event": event, "time_ns": self.now_ns, "person": self.person.email, "team": self.person.team,
+                              "session": self.id, "version": self.resource["service.version"], **values})
         record = otlp.log_record(event, {**self.common, "event.sequence": self.sequence, **values}, self.now_ns)
         self.logs.append(_traced(record, *trace))
 
@@ -221,8 +224,12 @@ class Session:
 
     def metrics(self):
         end = self.now_ns
-        make = lambda name, unit, points: _metric("claude_code." + name, unit, [  # noqa: E731
-            ({**self.common, **values}, float(number)) for values, number in points], self.begin_ns, end)
+        def make(name, unit, points):
+            for values, number in points if self.told is not None else ():
+                self.told.append({"metric": name, "time_ns": end, "person": self.person.email, "team": self.person.team,
+                                  "session": self.id, "value": float(number), **values})
+            return _metric("claude_code." + name, unit, [({**self.common, **values}, float(number))
+                                                         for values, number in points], self.begin_ns, end)
         active_s = (end - self.begin_ns) / 1e9
         yield make("session.count", "", [({"start_type": "fresh"}, 1)])
         yield make("active_time.total", "s", [({"type": "cli"}, active_s * 0.4), ({"type": "user"}, active_s * 0.15)])
@@ -243,8 +250,9 @@ class Session:
             yield make("pull_request.count", "", [({}, self.pulls)])
 
 
-def requests(people_count=200, days=365, end_s=None, seed=SEED, prompts=6, traced_days=3):
-    """(path, body) of every request, by day. `prompts`: how many a session has on average."""
+def requests(people_count=200, days=365, end_s=None, seed=SEED, prompts=6, traced_days=3, told=None):
+    """(path, body) of every request, by day. `prompts`: how many a session has on average. `told`: a list
+    that gets every event and metric point as a dict, to compute figures from that no program of ours has seen."""
     end_s = end_s or time.time()
     staff = people(people_count, days, seed)
     first_day = int(end_s // DAY_S) - days + 1
@@ -262,7 +270,7 @@ def requests(people_count=200, days=365, end_s=None, seed=SEED, prompts=6, trace
                 if begin_s > end_s - 3600:
                     continue
                 session = Session(person, rng, begin_s, version if rng.random() < 0.8 else rng.choice(VERSIONS),
-                                  day >= days - traced_days)
+                                  day >= days - traced_days, told)
                 for _ in range(1 + int(rng.expovariate(1 / prompts))):
                     session.prompt()
                 yield from session.requests()

@@ -74,7 +74,8 @@ class ImportTest(unittest.TestCase):
         return self.server
 
     def daily(self, first, last, **query):
-        rows = self.server.get("/api/v1/usage/daily", **{"from": first, "to": last, "groupBy": "person", **query})["rows"]
+        end = (datetime.date.fromisoformat(last) + datetime.timedelta(1)).isoformat()
+        rows = self.server.get("/api/v1/usage/daily", **{"from": first, "to": end, "groupBy": "person", **query})["rows"]
         return {(row["day"], row["person"]): row for row in rows}
 
     def expected(self, person, of):

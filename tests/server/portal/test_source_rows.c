@@ -102,8 +102,7 @@ START_TEST(a_pseudonym_is_not_given_away_by_the_device)
     expect_hidden("ada");
     expect_hidden("d-1");
     expect_hidden("why");
-    struct coverage_silent masked =
-        silent_masked(&silent, bytes_of("person-7"), PRIVACY_PSEUDONYMOUS);
+    struct coverage_silent masked = coverage_masked(&silent, bytes_of("person-7"));
     buffer_reset(&page.out);
     ck_assert(coverage_put_csv(&page.out, &masked));
     ck_assert_str_eq(buffer_text(&page.out),

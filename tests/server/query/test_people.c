@@ -1,7 +1,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "server/portal/people.h"
+#include "server/query/people.h"
 #include "tests/support/expect.h"
 #include "tests/support/memory_control.h"
 
