@@ -174,11 +174,32 @@ static void put_row(struct page *page, const struct fleet_row *row, uint64_t now
     html_raw(page, "</td></tr>");
 }
 
+/* A fleet that is still to come. */
+static void put_first_steps(struct page *page)
+{
+    html_raw(page,
+             "<section class=\"start\"><h2>No machine has enrolled yet</h2><ol>"
+             "<li>Make a secret for enrolment: "
+             "<code>claude-telemetry-server enrollment-secret create --system NAME</code>.</li>"
+             "<li>Put the agent on a machine, with the secret in "
+             "<code>/etc/claude-telemetry/enrollment-secret</code> and this server's address as "
+             "<code>server.url</code> in <code>/etc/claude-telemetry/agent.yaml</code>.</li>"
+             "<li>It is listed here with its first heartbeat, within a minute. If not, run "
+             "<code>claude-telemetry-doctor</code> there.</li></ol></section>");
+}
+
 static void put_rows(struct page *page, struct fleet_list *l)
 {
+    unsigned devices = 0;
+    for (int state = 0; state < STATE_COUNT; state++)
+        devices += l->counts[state];
+    if (devices == 0) {
+        put_first_steps(page);
+        return;
+    }
     if (l->count == 0) {
-        html_raw(page, "<p class=\"empty\">No device fits. Machines appear here once their agent "
-                       "has enrolled.</p>");
+        html_raw(page, "<p class=\"empty\">No device fits: choose another state, or search for "
+                       "less.</p>");
         return;
     }
     qsort(l->rows, l->count, sizeof *l->rows, by_urgency);

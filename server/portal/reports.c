@@ -239,24 +239,11 @@ struct edits {
     struct bytes last_person[SHEET_MAX_COLUMNS * 4]; /* per row: sums come person by person */
 };
 
-static bool is_of_view(const struct view *v, struct bytes person)
-{
-    if (v->person.len > 0)
-        return bytes_equal(v->person, person);
-    if (v->team.len == 0)
-        return true;
-    const struct message_filter *members = &v->filters[v->filter_count];
-    for (size_t i = 0; i < members->value_count; i++)
-        if (bytes_equal(members->values[i], person))
-            return true;
-    return false;
-}
-
 static bool take_sum(void *context, const struct metric_sum *sum)
 {
     struct edits *e = context;
     struct bytes name = metric_attribute(sum->attributes, e->attribute);
-    if (!is_of_view(e->view, sum->person))
+    if (!view_wants(e->view, sum->person, e->view->model))
         return true;
     size_t before = e->sheet->count;
     if (before == sizeof e->last_person / sizeof *e->last_person)

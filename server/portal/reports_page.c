@@ -33,7 +33,7 @@ static double ratio(double part, double whole)
 static void put_totals(struct page *page, const struct report_totals *t)
 {
     double read = t->input + t->cache_read + t->cache_create;
-    html_raw(page, "<dl class=\"tiles\">");
+    html_raw(page, "<dl class=\"tiles twelve\">");
     put_figure(page, "Cost", t->cost, SHEET_MONEY);
     put_figure(page, "Cost per person", ratio(t->cost, (double)t->people), SHEET_MONEY);
     put_figure(page, "Tokens", read + t->output, SHEET_SHORT);

@@ -6,7 +6,7 @@
 #include "server/query/usage.h"
 
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
-enum { WEEK = 7, MONTH = 30, USAGE_ARENA_MIB = 128 };
+enum { PEOPLE_SHOWN = 50, WEEK = 7, MONTH = 30, USAGE_ARENA_MIB = 128 };
 
 /* ---- Figures: those of a row are kept behind its columns, so that rows can be added up ---- */
 
@@ -103,8 +103,6 @@ struct tally {
     double (*days)[FIGURE_COUNT];
     uint32_t (*active)[3]; /* people of each day, of 7, of 30 */
     uint64_t counted_to;   /* days before this one have their counts */
-    const struct bytes *members;
-    size_t member_count;
     bool failed;
 };
 
@@ -175,18 +173,8 @@ static void count_until(struct tally *t, uint64_t day)
 static bool is_wanted(const struct tally *t, const struct usage_day *d)
 {
     const struct view *v = t->view;
-    if (v->person.len > 0 && !bytes_equal(v->person, d->person))
-        return false;
-    if (v->system.len > 0 && !bytes_equal(v->system, d->system))
-        return false;
-    if (v->model.len > 0 && !bytes_equal(v->model, d->model))
-        return false;
-    if (v->team.len == 0)
-        return true;
-    for (size_t i = 0; i < t->member_count; i++)
-        if (bytes_equal(t->members[i], d->person))
-            return true;
-    return false;
+    return (v->system.len == 0 || bytes_equal(v->system, d->system)) &&
+           view_wants(v, d->person, d->model);
 }
 
 static bool take_day(void *context, const struct usage_day *d)
@@ -344,14 +332,11 @@ bool report_make_usage(const struct portal *p, struct route_call *call, const st
     out->days.is_days = true;
     out->days.charts = "0,1,4";
     out->people.column_count = PEOPLE_COLUMN;
+    out->people.max_shown = PEOPLE_SHOWN;
     out->people.bar_column = out->teams.bar_column = 1;
     out->teams.column_count = WEEK_COLUMN;
     if (!people_refresh(p->people, err))
         return false;
-    if (view->team.len > 0) {
-        tally.members = view->filters[view->filter_count].values;
-        tally.member_count = view->filters[view->filter_count].value_count;
-    }
     if (!tally_up(p, call, &tally, err))
         return false;
     make_days(&tally, &out->days);

@@ -38,12 +38,45 @@ struct sheet_row *sheet_add(struct sheet *s, struct bytes name)
     return row;
 }
 
+/* The slot of a name: where its row is noted, or a free one. */
+static size_t slot_of(const struct sheet *s, struct bytes name)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ name.data[i]) * UINT64_C(1099511628211);
+    size_t at = (size_t)(hash ^ hash >> 32) & (s->slot_count - 1);
+    while (s->slots[at] != 0 && !bytes_equal(s->list[s->slots[at] - 1].name, name))
+        at = (at + 1) & (s->slot_count - 1);
+    return at;
+}
+
+/* Notes the rows that are not yet, in more slots when they fill up. */
+static bool index_rows(struct sheet *s)
+{
+    if (2 * (s->count + 1) > s->slot_count) {
+        size_t slot_count = s->slot_count ? s->slot_count : 64;
+        while (2 * (s->count + 1) > slot_count)
+            slot_count *= 2;
+        s->slots = arena_alloc_many(s->arena, 2 * slot_count, sizeof *s->slots);
+        s->slot_count = s->slots ? 2 * slot_count : 0;
+        s->indexed = 0;
+    }
+    for (; s->slots && s->indexed < s->count; s->indexed++) {
+        size_t slot = slot_of(s, s->list[s->indexed].name);
+        if (s->slots[slot] == 0)
+            s->slots[slot] = (uint32_t)s->indexed + 1;
+    }
+    return s->slots != NULL;
+}
+
 struct sheet_row *sheet_find(struct sheet *s, struct bytes name)
 {
-    for (size_t i = 0; i < s->count; i++)
-        if (bytes_equal(s->list[i].name, name))
-            return &s->list[i];
-    return sheet_add(s, name);
+    if (!index_rows(s)) {
+        s->full = true;
+        return NULL;
+    }
+    uint32_t row = s->slots[slot_of(s, name)];
+    return row > 0 ? &s->list[row - 1] : sheet_add(s, name);
 }
 
 static bool comes_first(const struct sheet_row *a, const struct sheet_row *b, size_t column)
@@ -77,6 +110,7 @@ void sheet_sort(struct sheet *s, size_t column, size_t max)
         s->full = true;
     if (max > 0 && s->count > max)
         s->count = max;
+    s->slot_count = 0; /* the rows are elsewhere now */
 }
 
 void sheet_keep_cohorts(struct sheet *s)
@@ -197,6 +231,11 @@ static void put_row(struct page *page, const struct sheet *s, const struct sheet
     html_raw(page, "</tr>");
 }
 
+static size_t shown_count(const struct sheet *s)
+{
+    return s->max_shown > 0 && s->count > s->max_shown ? s->max_shown : s->count;
+}
+
 static void put_table(struct page *page, const struct sheet *s)
 {
     html_raw(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\"");
@@ -214,7 +253,7 @@ static void put_table(struct page *page, const struct sheet *s)
     }
     html_raw(page, "</tr></thead><tbody>");
     double most = s->bar_column > 0 ? largest(s, s->bar_column - 1) : 0;
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < shown_count(s); i++)
         put_row(page, s, &s->list[i], most);
     html_raw(page, "</tbody></table></div>");
 }
@@ -263,6 +302,11 @@ static void put_notes(struct page *page, const struct sheet *s)
     if (s->note) {
         html_raw(page, "<p class=\"note\">");
         html_format(page, "%s", s->note);
+        html_raw(page, "</p>");
+    }
+    if (shown_count(s) < s->count) {
+        html_raw(page, "<p class=\"note\">");
+        html_format(page, "The first %zu of %zu; the CSV has all.", shown_count(s), s->count);
         html_raw(page, "</p>");
     }
     if (s->withheld > 0) {

@@ -48,14 +48,17 @@ struct sheet {
     struct arena *arena;
     struct sheet_row *list;
     size_t count, capacity;
-    size_t withheld; /* rows left out for being too small a cohort */
-    bool full;       /* the arena is */
+    uint32_t *slots; /* rows by the hash of their names, 1 too high; made by sheet_find() */
+    size_t slot_count, indexed;
+    size_t withheld;  /* rows left out for being too small a cohort */
+    size_t max_shown; /* on a page; the CSV has them all. 0: all */
+    bool full;        /* the arena is */
 };
 
 /* Adds an empty row (values NaN, people unknown). NULL, and full, when there is no more room. */
 struct sheet_row *sheet_add(struct sheet *sheet, struct bytes name);
 
-/* The row of this name, added when there is none. For up to some hundred rows. */
+/* The row of this name, added when there is none. */
 struct sheet_row *sheet_find(struct sheet *sheet, struct bytes name);
 
 /* Largest first by a column; rows past `max` are dropped when it is not 0. */

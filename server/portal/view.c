@@ -117,6 +117,20 @@ struct message_query view_query(struct view *view, const struct bytes *type)
                                   .time_limit_ms = PORTAL_TIME_LIMIT_MS};
 }
 
+bool view_wants(const struct view *v, struct bytes person, struct bytes model)
+{
+    if ((v->person.len > 0 && !bytes_equal(v->person, person)) ||
+        (v->model.len > 0 && !bytes_equal(v->model, model)))
+        return false;
+    if (v->team.len == 0)
+        return true;
+    const struct message_filter *members = &v->filters[v->filter_count];
+    for (size_t i = 0; i < members->value_count; i++)
+        if (bytes_equal(members->values[i], person))
+            return true;
+    return false;
+}
+
 /* ---- Showing ---- */
 
 static void put_parameter(struct page *page, const char *name, struct bytes value)
@@ -158,7 +172,7 @@ static void put_option(struct page *page, struct bytes value, const char *text, 
 
 enum { MAX_CHOICES = 200 };
 
-/* The systems and models there are in these days; one question for both. */
+/* The systems there are, and the models asked in these days. */
 struct choices {
     struct arena *arena;
     struct bytes systems[MAX_CHOICES], models[MAX_CHOICES];
@@ -175,28 +189,41 @@ static void add_choice(struct choices *c, struct bytes list[MAX_CHOICES], size_t
         ++*count;
 }
 
-static bool take_choices(void *context, const struct aggregate_row *row)
+static bool take_model(void *context, const struct aggregate_row *row)
 {
     struct choices *c = context;
-    add_choice(c, c->systems, &c->system_count, row->groups[0]);
-    add_choice(c, c->models, &c->model_count, row->groups[1]);
+    add_choice(c, c->models, &c->model_count, row->groups[0]);
     return true;
 }
 
-/* From the daily sums. When the store does not answer there is nothing to choose from. */
+static bool take_system(void *context, const struct control_system *system)
+{
+    struct choices *c = context;
+    add_choice(c, c->systems, &c->system_count, bytes_of(system->name));
+    return true;
+}
+
+/* From the daily sums. When the stores do not answer there is nothing to choose from. */
 static void read_choices(const struct portal *p, const struct view *view, struct choices *out)
 {
-    const struct aggregate_group groups[] = {{.field = FIELD_SYSTEM}, {.field = FIELD_MODEL}};
+    const struct bytes generation = bytes_of(message_type_name(MESSAGE_GENERATION));
+    const struct message_filter filter = {.field = FIELD_TYPE,
+                                          .values = &generation,
+                                          .value_count = 1};
+    const struct aggregate_group group = {.field = FIELD_MODEL};
     const struct aggregate_metric metric = {.function = AGGREGATE_COUNT};
-    const struct aggregate_query query = {.where = {.from_ns = view->from_ns,
+    const struct aggregate_query query = {.where = {.filters = &filter,
+                                                    .filter_count = 1,
+                                                    .from_ns = view->from_ns,
                                                     .to_ns = view->to_ns,
                                                     .time_limit_ms = PORTAL_TIME_LIMIT_MS},
-                                          .groups = groups,
-                                          .group_count = 2,
+                                          .groups = &group,
+                                          .group_count = 1,
                                           .metrics = &metric,
                                           .metric_count = 1};
     struct error ignored = {0};
-    (void)!p->messages->kind->aggregate(p->messages, &query, take_choices, out, &ignored);
+    (void)!p->messages->kind->aggregate(p->messages, &query, take_model, out, &ignored);
+    (void)!p->control->kind->system_list(p->control, take_system, out, &ignored);
 }
 
 static void open_select(struct page *page, const char *name, const char *label)

@@ -31,6 +31,9 @@ MUST_USE bool view_read(const struct portal *portal, struct route_call *call, st
 /* The question's filters and time, with one of type in front when `type` is not NULL (borrowed). */
 struct message_query view_query(struct view *view, const struct bytes *type);
 
+/* Whether a person's figures of a model (either may be empty) pass the filters; systems aside. */
+bool view_wants(const struct view *view, struct bytes person, struct bytes model);
+
 /* "from=2026-10-22&to=…&system=…", escaped for an attribute. */
 void view_put_parameters(struct page *page, const struct view *view);
 

@@ -80,20 +80,9 @@ static uint64_t last_ns(const struct query *context, const struct question *q)
     return q->query.where.to_ns ? q->query.where.to_ns - 1 : clock_wall_ns(context->clock) + DAY_NS;
 }
 
-static bool take_any(void *context, enum api_report report, uint64_t imported_ns,
-                     const struct api_usage *row)
-{
-    (void)report;
-    (void)imported_ns;
-    (void)row;
-    *(bool *)context = true;
-    return false;
-}
-
 bool aggregate_usage_applies(const struct query *context, const struct question *q, bool *applies,
                              struct error *err)
 {
-    char from[INSTANT_DAY_BYTES], to[INSTANT_DAY_BYTES];
     *applies = false;
     if (q->has_only && q->only == USAGE_OTEL)
         return true;
@@ -106,15 +95,8 @@ bool aggregate_usage_applies(const struct query *context, const struct question 
                             "with count or sums of tokens or cost; or for source=otel");
     }
     *applies = q->has_only;
-    if (*applies || !context->control || !context->control->kind->api_usage)
-        return true;
     uint64_t first = first_ns(q), last = last_ns(context, q);
-    if (first > last)
-        return true;
-    instant_day(first, from);
-    instant_day(last, to);
-    return context->control->kind->api_usage->visit(context->control, from, to, take_any, applies,
-                                                    err);
+    return *applies || first > last || usage_api_told(context->control, first, last, applies, err);
 }
 
 /* ---- Adding up ---- */

@@ -87,6 +87,10 @@ int usage_compare_texts(struct bytes a, struct bytes b);
 MUST_USE bool usage_visit_days(const struct usage_question *question, struct arena *arena,
                                usage_day_visit *visit, void *context, struct error *err);
 
+/* Whether an API has told anything of these days (both included). `control` may be NULL. */
+MUST_USE bool usage_api_told(struct control_store *control, uint64_t from_ns, uint64_t to_ns,
+                             bool *told, struct error *err);
+
 /* What each source saw of one person's day, before any choice. */
 struct usage_telling {
     char day[INSTANT_DAY_BYTES];

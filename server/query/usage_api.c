@@ -161,3 +161,27 @@ bool usage_read_api(const struct usage_question *question, const char *from_day,
     free(r.accounts);
     return done;
 }
+
+/* ---- Is there any? ---- */
+
+static bool take_any(void *context, enum api_report report, uint64_t imported_ns,
+                     const struct api_usage *row)
+{
+    (void)report;
+    (void)imported_ns;
+    (void)row;
+    *(bool *)context = true;
+    return false;
+}
+
+bool usage_api_told(struct control_store *control, uint64_t from_ns, uint64_t to_ns, bool *told,
+                    struct error *err)
+{
+    char from[INSTANT_DAY_BYTES], to[INSTANT_DAY_BYTES];
+    *told = false;
+    if (!control || !control->kind->api_usage)
+        return true;
+    instant_day(from_ns, from);
+    instant_day(to_ns, to);
+    return control->kind->api_usage->visit(control, from, to, take_any, told, err);
+}
