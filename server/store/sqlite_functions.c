@@ -188,7 +188,7 @@ static void percentile_final(sqlite3_context *context)
 /* ---- Distinct numbers: what count(DISTINCT ...) says, from a hash table instead of a tree ---- */
 
 struct uniq {
-    int64_t *slots; /* 0: free */
+    int64_t *slots;         /* 0: free */
     size_t count, capacity; /* capacity a power of two */
     bool has_zero, failed;
 };
