@@ -186,31 +186,28 @@ static void put_nothing(struct page *page, const struct route_call *call)
 }
 
 static bool put_sections(const struct portal *p, struct page *page, struct route_call *call,
-                         struct view *view, struct error *err)
+                         struct view *view, struct overview_sums *o, struct error *err)
 {
-    struct overview_sums o;
-    if (!overview_read(p, call, view, &o, err))
-        return false;
-    if (o.now[SUM_REQUESTS] <= 0 && o.now[SUM_COST] <= 0 && overview_tokens(o.now) <= 0) {
+    if (o->now[SUM_REQUESTS] <= 0 && o->now[SUM_COST] <= 0 && overview_tokens(o->now) <= 0) {
         put_nothing(page, call);
         return true;
     }
-    if (view->names == PRIVACY_COHORTS && o.now[SUM_PEOPLE] < PRIVACY_MIN_COHORT) {
+    if (view->names == PRIVACY_COHORTS && o->now[SUM_PEOPLE] < PRIVACY_MIN_COHORT) {
         html_raw(page, "<p class=\"empty\">Fewer than five people: nothing is shown.</p>");
         return true;
     }
-    put_tiles(page, view, &o);
-    if (o.from_apis)
+    put_tiles(page, view, o);
+    if (o->from_apis)
         html_raw(page,
                  "<p class=\"note\">Where one of Anthropic's APIs has told of a person's day, its "
                  "figures stand "
                  "in for OpenTelemetry's. <a href=\"/coverage\">Coverage</a> compares them.</p>");
-    put_section(page, &o.days, view);
+    put_section(page, &o->days, view);
     html_raw(page, "<div class=\"columns-2\">");
-    put_group(page, view, &o.models, "model");
-    bool done = put_people(p, page, call, view, &o.people, err);
+    put_group(page, view, &o->models, "model");
+    bool done = put_people(p, page, call, view, &o->people, err);
     if (done)
-        put_group(page, view, &o.systems, "system");
+        put_group(page, view, &o->systems, "system");
     html_raw(page, "</div>");
     return done;
 }
@@ -226,11 +223,15 @@ void portal_show_overview(void *context, struct route_call *call)
                             err.cause);
         return;
     }
+    struct overview_sums sums;
+    bool done = overview_read(p, call, &view, &sums, &err);
+    if (done && view.filter_count == 0) /* then it has read every model */
+        view.models = &sums.models;
     page_open(&page, call, TAB_OVERVIEW, "Overview");
     view_open_form(&page, p, call, &view, "/");
     view_close_form(&page, &view, "/");
     view_put_summary(&page, &view);
-    bool done = put_sections(p, &page, call, &view, &err);
+    done = done && put_sections(p, &page, call, &view, &sums, &err);
     if (!done)
         portal_put_failure(p, &page, "cannot show the overview", &err);
     page_answer(&page, call->exchange, done ? 200 : 503);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "server/portal/sheet.h"
 #include "server/query/instant.h"
 
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
@@ -222,7 +223,10 @@ static void read_choices(const struct portal *p, const struct view *view, struct
                                           .metrics = &metric,
                                           .metric_count = 1};
     struct error ignored = {0};
-    (void)!p->messages->kind->aggregate(p->messages, &query, take_model, out, &ignored);
+    for (size_t i = 0; view->models && i < view->models->count; i++)
+        add_choice(out, out->models, &out->model_count, view->models->list[i].name);
+    if (!view->models)
+        (void)!p->messages->kind->aggregate(p->messages, &query, take_model, out, &ignored);
     (void)!p->control->kind->system_list(p->control, take_system, out, &ignored);
 }
 

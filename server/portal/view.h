@@ -8,6 +8,8 @@
 #include "server/portal/pages.h"
 #include "server/query/people.h"
 
+struct sheet;
+
 enum { VIEW_MAX_FILTERS = 8, VIEW_MAX_DAYS = 400, VIEW_DEFAULT_DAYS = 30 };
 
 struct view {
@@ -19,6 +21,7 @@ struct view {
     struct message_filter filters[VIEW_MAX_FILTERS]; /* of the four above */
     struct bytes filter_values[3];
     size_t filter_count;
+    const struct sheet *models; /* every model of these days, when the page knows them; or NULL */
 };
 
 /*

@@ -11,6 +11,7 @@
 
 enum { KEY_BYTES = 32, MAX_PEOPLE = 100000, TIME_LIMIT_MS = 5000, DAYS = 400 };
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
+static const struct bytes GENERATION = {(const uint8_t *)"ai.generation", 13};
 #define FRESH_NS (UINT64_C(600) * NS_PER_S)
 
 struct member {
@@ -171,11 +172,12 @@ static bool take_team(void *context, const struct stored_message *row)
 
 static bool read_team(struct people *people, struct member *member, struct error *err)
 {
-    const struct message_filter filter = {.field = FIELD_PERSON,
-                                          .values = &member->person,
-                                          .value_count = 1};
-    const struct message_query where = {.filters = &filter,
-                                        .filter_count = 1,
+    /* Of requests: the agent's own reports, which are newer, name no team. */
+    const struct message_filter filters[] = {
+        {.field = FIELD_PERSON, .values = &member->person, .value_count = 1},
+        {.field = FIELD_TYPE, .values = &GENERATION, .value_count = 1}};
+    const struct message_query where = {.filters = filters,
+                                        .filter_count = 2,
                                         .time_limit_ms = TIME_LIMIT_MS};
     const struct message_page page = {.take = 1};
     struct buffer team = {.max_bytes = 256};
@@ -193,8 +195,14 @@ static bool read_all(struct people *people, struct error *err)
     uint64_t now_ns = clock_wall_ns(people->clock);
     const struct aggregate_group group = {.field = FIELD_PERSON};
     const struct aggregate_metric metric = {.function = AGGREGATE_COUNT};
+    const struct message_filter filter = {.field = FIELD_TYPE,
+                                          .values = &GENERATION,
+                                          .value_count = 1};
     const struct aggregate_query query = {
-        .where = {.from_ns = (now_ns / DAY_NS - DAYS) * DAY_NS, .time_limit_ms = TIME_LIMIT_MS},
+        .where = {.filters = &filter,
+                  .filter_count = 1,
+                  .from_ns = (now_ns / DAY_NS - DAYS) * DAY_NS,
+                  .time_limit_ms = TIME_LIMIT_MS},
         .groups = &group,
         .group_count = 1,
         .metrics = &metric,

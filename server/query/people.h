@@ -1,6 +1,6 @@
 /*
  * Who people are to whoever looks: by name, by a pseudonym, or only in cohorts.
- * And the team each belongs to: what the newest record of the person says, remembered for some
+ * And the team each belongs to: what the newest request of the person says, remembered for some
  * minutes, so that sums by team come from the daily sums by person.
  * Any thread.
  */

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import unittest
+import urllib.parse
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from tests.system.support import programs  # noqa: E402
@@ -369,6 +371,45 @@ class Coverage(ImportTest):
         self.assertIn(unknown, page)
         self.assertEqual(table, shown(f"/coverage.csv?sheet=silent&from={of}&to={of}").splitlines())
         self.assertTrue(shown(f"/coverage.csv?sheet=days&from={of}&to={of}").splitlines()[1].startswith(f"{of},5,2,0,4,1,2,401,{api},"))
+
+    def test_aggregates_by_person_take_a_day_from_the_source_that_is_believed(self):
+        self.configure(extra="  daily: false\n")
+        self.serve()
+        of, other = day(2), day(3)
+        seen, unseen = self.api.people[0], self.api.people[1]
+        self.send_event(seen, of, 400, "s1")
+        self.send_event(seen, other, 55, "s0")
+        self.send_event("solo@example.com", of, 77, "s2")
+        end = day(1)
+        ask = lambda **q: self.server.get("/api/v1/messages/aggregate", type="ai.generation",  # noqa: E731
+                                          metric=["sum(inputTokens)", "sum(costMicrocents)", "count"], **{"from": other, "to": end, **q})["rows"]
+        before = {r["person"]: r for r in ask(groupBy="person")}
+        self.assertEqual(({seen: 455, "solo@example.com": 77}, True),
+                         ({p: r["sum(inputTokens)"] for p, r in before.items()}, all("source" not in r for r in before.values())))
+        self.run_import("--from", of, "--to", of)
+        api = {person: self.expected(person, of) for person in self.api.people}
+        rows = {r["person"]: r for r in ask(groupBy="person", interval="day")}
+        days = {(r["person"], r["interval"]): r for r in ask(groupBy="person", interval="day")}
+        self.assertEqual((api[seen]["inputTokens"], "admin_api"), (days[seen, of]["sum(inputTokens)"], days[seen, of]["source"]))
+        self.assertEqual((55, "otel"), (days[seen, other]["sum(inputTokens)"], days[seen, other]["source"]))
+        self.assertEqual((77, "otel"), (rows["solo@example.com"]["sum(inputTokens)"], rows["solo@example.com"]["source"]))
+        self.assertTrue(days[seen, of]["provisional"])
+        whole = {r["person"]: r for r in ask(groupBy="person")}
+        self.assertEqual(api[seen]["inputTokens"] + 55, whole[seen]["sum(inputTokens)"])
+        self.assertEqual("admin_api+otel", whole[seen]["source"])
+        self.assertEqual(api[unseen]["costMicrocents"], whole[unseen]["sum(costMicrocents)"])
+        top = ask(groupBy="person", top=1)
+        self.assertEqual(sum(r["sum(inputTokens)"] for r in whole.values()), sum(r["sum(inputTokens)"] for r in top))
+        self.assertTrue(top[-1]["isOther"])
+        self.assertEqual([455], [r["sum(inputTokens)"] for r in ask(person=seen, source="otel")])
+        self.assertEqual([api[seen]["inputTokens"]], [r["sum(inputTokens)"] for r in ask(person=seen, source="admin_api")])
+        # The portal's first page says the same.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor())
+        form = urllib.parse.urlencode({"email": self.server.email, "password": programs.PASSWORD}).encode()
+        opener.open(self.server.url + "/login", form, timeout=20).read()
+        page = opener.open(f"{self.server.url}/?from={other}&to={of}&person={urllib.parse.quote(seen)}", timeout=20).read().decode()
+        self.assertIn("its figures stand in", page)
+        self.assertIn(f"${whole[seen]['sum(costMicrocents)'] / 1e6:,.2f}", page)
 
     def test_a_viewer_sees_counts_without_names(self):
         self.configure(extra="  daily: false\n")
