@@ -19,6 +19,7 @@ import statistics
 import sys
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -27,7 +28,7 @@ from tests.support import company  # noqa: E402
 from tests.system.support import programs  # noqa: E402
 
 DAY_NS = 86400 * 10**9
-TRIES = 25
+TRIES = 15
 ASKERS = 4
 INGEST_S = 8
 
@@ -72,13 +73,16 @@ def cpu_ms(pid):
 
 
 def measure(server, ask):
-    ask()
     times, used = [], []
-    for _ in range(TRIES):
-        began, before = time.monotonic(), cpu_ms(server.program.process.pid)
+    try:
         ask()
-        times.append((time.monotonic() - began) * 1000)
-        used.append(cpu_ms(server.program.process.pid) - before)
+        for _ in range(TRIES):
+            began, before = time.monotonic(), cpu_ms(server.program.process.pid)
+            ask()
+            times.append((time.monotonic() - began) * 1000)
+            used.append(cpu_ms(server.program.process.pid) - before)
+    except urllib.error.HTTPError as refused:
+        return f"answered {refused.code}"
     return f"best {min(times):7.1f} ms, median {statistics.median(times):7.1f} ms; of the processor {min(used):6.1f} ms"
 
 
@@ -164,10 +168,11 @@ def main():
     parser.add_argument("--prompts", type=float, default=3)
     parser.add_argument("--folder")
     o = parser.parse_args()
-    with folder_of(o.folder) as folder:
+    with folder_of(o.folder) as folder, contextlib.ExitStack() as stopping:
         server = programs.Server(folder)
         fill(server, pathlib.Path(folder), o)
         server.start()
+        stopping.callback(server.program.stop)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor())
         form = urllib.parse.urlencode({"email": server.email, "password": programs.PASSWORD}).encode()
         opener.open(server.url + "/login", form).read()
@@ -190,7 +195,6 @@ def main():
         print(f"messages, newest            {measure(server, lambda: page('/messages'))}")
         print(f"one person's messages       {measure(server, lambda: page('/messages?person=ada.abbas%40example.com'))}")
         measure_ingest(server, o.people)
-        server.program.stop()
 
 
 if __name__ == "__main__":

@@ -83,8 +83,10 @@ static const char STEP_2[] =
     "INSERT INTO rollup_by_type SELECT * FROM rollup ORDER BY type, day, system, model, person;"
     "DROP TABLE rollup;"
     "ALTER TABLE rollup_by_type RENAME TO rollup;"
-    /* The same for what the sums do not tell: a type's rows without reading all others. */
-    "CREATE INDEX message_type ON message(type, time_ns);";
+    /* The same for what the sums do not tell: a type's rows without reading all others, and how
+     * long its requests or tools took without reading the rows. */
+    "CREATE INDEX message_type ON message(type, time_ns, model, tool, person, system, duration_ms,"
+    " success);";
 
 const char *const SQLITE_MESSAGE_STEPS[] = {STEP_1, STEP_2};
 const int SQLITE_MESSAGE_STEP_COUNT = sizeof SQLITE_MESSAGE_STEPS / sizeof *SQLITE_MESSAGE_STEPS;
