@@ -113,6 +113,16 @@ void html_money(struct page *page, double microcents)
     html_format(page, ".%02d", (int)(cents % 100));
 }
 
+void html_sum(struct page *page, double microcents)
+{
+    if (fabs(microcents) < 999.995e6) {
+        html_money(page, microcents);
+        return;
+    }
+    html_raw(page, microcents < 0 ? "-$" : "$");
+    html_count(page, (int64_t)floor(fabs(microcents) / 1e6 + 0.5));
+}
+
 void html_share(struct page *page, double ratio)
 {
     html_format(page, "%.1f%%", ratio * 100);

@@ -31,6 +31,7 @@ void html_written_attribute(struct page *page, const char *name, struct bytes es
 void html_count(struct page *page, int64_t value);     /* 1,234,567 */
 void html_short(struct page *page, double value);      /* 1.23 M */
 void html_money(struct page *page, double microcents); /* $1,234.56 from USD x 10^6 */
+void html_sum(struct page *page, double microcents);   /* the same, from $1,000 without cents */
 void html_share(struct page *page, double ratio);      /* 42.0% */
 void html_duration(struct page *page, double ms);      /* 840 ms, 3.2 s, 4 min, 1.5 h */
 void html_time(struct page *page, uint64_t unix_ns);   /* a <time> element, UTC */

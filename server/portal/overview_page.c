@@ -46,12 +46,12 @@ static void put_tiles(struct page *page, const struct view *view, const struct o
     double share = overview_cache_share(now);
     html_raw(page, "<dl class=\"tiles\">");
     open_tile(page, "Cost");
-    html_money(page, now[SUM_COST]);
+    html_sum(page, now[SUM_COST]);
     put_change(page, view, now[SUM_COST], before[SUM_COST]);
     close_tile(page);
     open_tile(page, "Cost per person");
     if (now[SUM_PEOPLE] > 0)
-        html_money(page, now[SUM_COST] / now[SUM_PEOPLE]);
+        html_sum(page, now[SUM_COST] / now[SUM_PEOPLE]);
     else
         html_raw(page, "–");
     put_change(page, view, now[SUM_COST] / now[SUM_PEOPLE], before[SUM_COST] / before[SUM_PEOPLE]);

@@ -13,7 +13,7 @@ static void put_figure(struct page *page, const char *title, double value, enum 
     if (isnan(value))
         html_raw(page, "–");
     else if (unit == SHEET_MONEY)
-        html_money(page, value);
+        html_sum(page, value);
     else if (unit == SHEET_SHORT)
         html_short(page, value);
     else if (unit == SHEET_RATIO)

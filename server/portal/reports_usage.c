@@ -106,20 +106,13 @@ struct tally {
     bool failed;
 };
 
-static int compare_bytes(struct bytes a, struct bytes b)
-{
-    size_t common = a.len < b.len ? a.len : b.len;
-    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* Where a person is, or belongs. */
 static size_t place_of(const struct tally *t, struct bytes name)
 {
     size_t low = 0, high = t->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (compare_bytes(t->people[middle].name, name) < 0)
+        if (usage_compare_texts(t->people[middle].name, name) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -130,7 +123,7 @@ static size_t place_of(const struct tally *t, struct bytes name)
 static struct person *person_of(struct tally *t, struct bytes name)
 {
     size_t at = place_of(t, name);
-    if (at < t->count && compare_bytes(t->people[at].name, name) == 0)
+    if (at < t->count && usage_compare_texts(t->people[at].name, name) == 0)
         return &t->people[at];
     if (t->count == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 256;

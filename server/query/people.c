@@ -8,6 +8,7 @@
 #include "core/crypto/crypto.h"
 #include "core/json/reader.h"
 #include "platform/platform.h"
+#include "server/query/usage.h"
 
 enum { KEY_BYTES = 32, MAX_PEOPLE = 100000, TIME_LIMIT_MS = 5000, DAYS = 400 };
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
@@ -110,16 +111,10 @@ struct bytes people_value(const struct people *people, const struct field_use *f
 
 /* ---- Teams ---- */
 
-static int compare_bytes(struct bytes a, struct bytes b)
-{
-    size_t common = a.len < b.len ? a.len : b.len;
-    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int by_person(const void *a, const void *b)
 {
-    return compare_bytes(((const struct member *)a)->person, ((const struct member *)b)->person);
+    return usage_compare_texts(((const struct member *)a)->person,
+                               ((const struct member *)b)->person);
 }
 
 static bool take_person(void *context, const struct aggregate_row *row)
@@ -265,7 +260,7 @@ bool people_of_team(struct people *people, struct bytes team, struct arena *aren
 
 static int by_text(const void *a, const void *b)
 {
-    return compare_bytes(*(const struct bytes *)a, *(const struct bytes *)b);
+    return usage_compare_texts(*(const struct bytes *)a, *(const struct bytes *)b);
 }
 
 bool people_teams(struct people *people, struct arena *arena, struct bytes **out, size_t *count)
@@ -284,7 +279,7 @@ bool people_teams(struct people *people, struct arena *arena, struct bytes **out
     if (found > 0)
         qsort(all, found, sizeof *all, by_text);
     for (size_t i = 0; i < found; i++)
-        if (*count == 0 || compare_bytes(all[*count - 1], all[i]) != 0)
+        if (*count == 0 || usage_compare_texts(all[*count - 1], all[i]) != 0)
             all[(*count)++] = all[i];
     *out = all;
     return true;

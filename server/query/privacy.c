@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "server/query/usage.h"
 
 static const char *const privacies[] = {"named", "pseudonymous", "cohorts"};
 
@@ -41,18 +42,11 @@ struct sorting {
     size_t key_count, but; /* compared by every key except this one */
 };
 
-static int compare_bytes(struct bytes a, struct bytes b)
-{
-    size_t common = a.len < b.len ? a.len : b.len;
-    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_others(const void *first, const void *second)
 {
     const struct sorting *a = first, *b = second;
     for (size_t k = 0; k < a->key_count; k++) {
-        int order = k == a->but ? 0 : compare_bytes(a->row->keys[k], b->row->keys[k]);
+        int order = k == a->but ? 0 : usage_compare_texts(a->row->keys[k], b->row->keys[k]);
         if (order != 0)
             return order;
     }
