@@ -8,21 +8,16 @@
 
 #include "base/memory.h"
 #include "core/http/client.h"
+#include "doctor/format.h"
 #include "doctor/proxies.h"
 #include "platform/platform.h"
 
 enum { ASK_MS = 3000 };
 
-static size_t origin_len(const char *url)
-{
-    const char *host = strstr(url, "://");
-    return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : strlen(url);
-}
-
 static bool same_origin(const char *a, const char *b)
 {
-    size_t len = origin_len(a);
-    return len == origin_len(b) && strncasecmp(a, b, len) == 0;
+    size_t len = format_origin_len(a);
+    return len == format_origin_len(b) && strncasecmp(a, b, len) == 0;
 }
 
 /* The device's token opens no other server. */

@@ -364,3 +364,14 @@ bool format_is_on(const char *value)
             return true;
     return false;
 }
+
+size_t format_origin_len(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
+}
+
+bool format_is_local(const char *url)
+{
+    return strstr(url, "://127.") || strstr(url, "://localhost") || strstr(url, "://[::1]");
+}

@@ -47,4 +47,8 @@ bool format_is_telemetry_variable(const char *name);
 /* May hold a credential: never shown. */
 bool format_is_secret_variable(const char *name);
 
+/* How much of a URL is "https://host:port", and whether that is this machine itself. */
+size_t format_origin_len(const char *url);
+bool format_is_local(const char *url);
+
 #endif

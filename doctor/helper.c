@@ -119,7 +119,7 @@ static bool take_header(void *context, struct bytes key, struct bytes value)
     return !r->fault;
 }
 
-static void judge(struct bytes printed, struct helper_answer *out)
+void helper_judge(struct bytes printed, struct helper_answer *out)
 {
     struct reading r = {.out = out};
     struct error err = {0};
@@ -159,7 +159,7 @@ static void run(const struct scene *scene, const struct settings_view *view, con
     out->duration_ms = (clock_monotonic_ns(scene->clock) - start) / NS_PER_MS;
     out->is_bare = call.environment == NULL;
     if (ok)
-        judge(buffer_bytes(&printed), out);
+        helper_judge(buffer_bytes(&printed), out);
     else if (err.kind == FAIL_BUSY)
         set(out, HELPER_SLOW, "it has printed nothing within %d s", HELPER_LIMIT_MS / 1000);
     else

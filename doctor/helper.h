@@ -32,6 +32,8 @@ const struct view_document *helper_document(const struct settings_view *view);
 
 void helper_ask(const struct scene *scene, const struct settings_view *view,
                 struct helper_answer *out);
+/* What a helper has printed: HELPER_GOOD with its lines, or HELPER_FAILED. Pure. */
+void helper_judge(struct bytes printed, struct helper_answer *out);
 void helper_answer_clear(struct helper_answer *answer);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/otlp/answer.h"
+#include "doctor/format.h"
 #include "doctor/proxies.h"
 #include "doctor/tls_fault.h"
 
@@ -60,9 +61,7 @@ static const char *proxy_of(const struct probe_call *call, char out[200])
         const char *name = proxies_variable(call->url, PROXIES_OF_CURL, environment_proxy, NULL);
         proxy = name ? getenv(name) : "";
     }
-    bool is_local = strstr(call->url, "://127.") || strstr(call->url, "://localhost") ||
-                    strstr(call->url, "://[::1]");
-    if (!*proxy || is_local)
+    if (!*proxy || format_is_local(call->url))
         return NULL;
     shown_proxy(proxy, out);
     return out;

@@ -30,21 +30,9 @@ static struct format_verdict endpoint_form(const struct settings_view *view, con
     return format_endpoint(e->value, is_general(e) ? NULL : signal, protocol_of(view, signal));
 }
 
-static bool is_loopback(const char *url)
-{
-    return strstr(url, "://127.") || strstr(url, "://localhost") || strstr(url, "://[::1]");
-}
-
-/* "http://127.0.0.1:14318" of a URL, and its port. */
-static size_t origin_len(const char *url)
-{
-    const char *host = strstr(url, "://");
-    return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
-}
-
 static long port_of(const char *url)
 {
-    size_t len = origin_len(url);
+    size_t len = format_origin_len(url);
     for (size_t i = len; i > 0 && url[i - 1] != '/' && url[i - 1] != ']'; i--)
         if (url[i - 1] == ':')
             return strtol(url + i, NULL, 10);
@@ -149,7 +137,7 @@ static void judge_form(const struct scene *scene, const struct settings_view *vi
 
 static bool is_wrong_port(const struct scene *scene, const struct direction *d)
 {
-    return scene_uses_relay(scene) && is_loopback(d->url) &&
+    return scene_uses_relay(scene) && format_is_local(d->url) &&
            port_of(d->url) != port_of(d->expected);
 }
 
@@ -365,7 +353,7 @@ static void ask_proxy(const struct scene *scene, const struct settings_view *vie
         const char *protocol = protocol_of(view, judge_signals[i]);
         bool is_grpc = protocol && strcmp(protocol, "grpc") == 0;
         bool formed = d.entry && d.entry->value && strstr(d.url, "://");
-        if (!judge_sends(view, judge_signals[i]) || !formed || is_loopback(d.url) != loopback)
+        if (!judge_sends(view, judge_signals[i]) || !formed || format_is_local(d.url) != loopback)
             continue;
         const char *variable = proxies_variable(d.url, PROXIES_OF_CLAUDE_CODE, get_value, view);
         const struct view_entry *proxy = variable ? view_effective(view, variable) : NULL;
@@ -392,7 +380,8 @@ static void ask_proxy(const struct scene *scene, const struct settings_view *vie
                         "leave it while the proxy lets telemetry through (see receiver.accepts), "
                         "or name the host in NO_PROXY",
                         "%stelemetry to %.*s goes through the proxy that %s names in %s", w.whose,
-                        (int)origin_len(d.url), d.url, proxy->name, view_place(proxy, w.place));
+                        (int)format_origin_len(d.url), d.url, proxy->name,
+                        view_place(proxy, w.place));
     }
     finding_add(f, CHECK_OK, NULL, "%sno proxy stands in the way", w.whose);
 }

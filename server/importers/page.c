@@ -36,6 +36,7 @@ struct field {
     enum field_kind kind;
     size_t offset;   /* in struct api_usage */
     unsigned needed; /* by these reports, a bit each: a page whose rows all lack it is none */
+    bool may_go;     /* it is one all the same, and the lack is drift */
 };
 
 #define BY(report) (1u << (report))
@@ -43,77 +44,83 @@ struct field {
 
 /* Paths that start with "model_breakdown[]." fill a row of their own per element. */
 static const struct field admin_fields[] = {
-    {"date", FIELD_DAY, AT(day), 0},
-    {"actor.email_address", FIELD_EMAIL, AT(email), 0},
-    {"actor.api_key_name", FIELD_KEY_NAME, AT(api_key_name), 0},
-    {"core_metrics.num_sessions", FIELD_COUNT, AT(sessions), BY(API_ADMIN_CLAUDE_CODE)},
-    {"core_metrics.lines_of_code.added", FIELD_COUNT, AT(lines_added), 0},
-    {"core_metrics.lines_of_code.removed", FIELD_COUNT, AT(lines_removed), 0},
-    {"core_metrics.commits_by_claude_code", FIELD_COUNT, AT(commits), 0},
-    {"core_metrics.pull_requests_by_claude_code", FIELD_COUNT, AT(pull_requests), 0},
-    {"tool_actions.*.accepted", FIELD_COUNT, AT(edits_accepted), 0},
-    {"tool_actions.*.rejected", FIELD_COUNT, AT(edits_rejected), 0},
-    {"model_breakdown[].model", FIELD_TEXT, AT(model), BY(API_ADMIN_CLAUDE_CODE)},
-    {"model_breakdown[].tokens.input", FIELD_COUNT, AT(input_tokens), BY(API_ADMIN_CLAUDE_CODE)},
-    {"model_breakdown[].tokens.output", FIELD_COUNT, AT(output_tokens), BY(API_ADMIN_CLAUDE_CODE)},
-    {"model_breakdown[].tokens.cache_read", FIELD_COUNT, AT(cache_read_tokens), 0},
-    {"model_breakdown[].tokens.cache_creation", FIELD_COUNT, AT(cache_create_tokens), 0},
+    {"date", FIELD_DAY, AT(day), 0, false},
+    {"actor.email_address", FIELD_EMAIL, AT(email), 0, false},
+    {"actor.api_key_name", FIELD_KEY_NAME, AT(api_key_name), 0, false},
+    {"core_metrics.num_sessions", FIELD_COUNT, AT(sessions), BY(API_ADMIN_CLAUDE_CODE), true},
+    {"core_metrics.lines_of_code.added", FIELD_COUNT, AT(lines_added), 0, false},
+    {"core_metrics.lines_of_code.removed", FIELD_COUNT, AT(lines_removed), 0, false},
+    {"core_metrics.commits_by_claude_code", FIELD_COUNT, AT(commits), 0, false},
+    {"core_metrics.pull_requests_by_claude_code", FIELD_COUNT, AT(pull_requests), 0, false},
+    {"tool_actions.*.accepted", FIELD_COUNT, AT(edits_accepted), 0, false},
+    {"tool_actions.*.rejected", FIELD_COUNT, AT(edits_rejected), 0, false},
+    {"model_breakdown[].model", FIELD_TEXT, AT(model), BY(API_ADMIN_CLAUDE_CODE), true},
+    {"model_breakdown[].tokens.input", FIELD_COUNT, AT(input_tokens), BY(API_ADMIN_CLAUDE_CODE),
+     false},
+    {"model_breakdown[].tokens.output", FIELD_COUNT, AT(output_tokens), BY(API_ADMIN_CLAUDE_CODE),
+     false},
+    {"model_breakdown[].tokens.cache_read", FIELD_COUNT, AT(cache_read_tokens), 0, false},
+    {"model_breakdown[].tokens.cache_creation", FIELD_COUNT, AT(cache_create_tokens), 0, false},
     {"model_breakdown[].estimated_cost.amount", FIELD_CENTS, AT(cost_1e8_usd),
-     BY(API_ADMIN_CLAUDE_CODE)},
-    {NULL, 0, 0, 0},
+     BY(API_ADMIN_CLAUDE_CODE), true},
+    {NULL, 0, 0, 0, false},
 };
 
 static const struct field users_fields[] = {
-    {"user.email_address", FIELD_EMAIL, AT(email), 0},
-    {"user.id", FIELD_TEXT, AT(account_id), 0},
+    {"user.email_address", FIELD_EMAIL, AT(email), 0, false},
+    {"user.id", FIELD_TEXT, AT(account_id), 0, false},
     {"claude_code_metrics.core_metrics.commit_count", FIELD_COUNT, AT(commits),
-     BY(API_ENTERPRISE_USERS)},
-    {"claude_code_metrics.core_metrics.pull_request_count", FIELD_COUNT, AT(pull_requests), 0},
+     BY(API_ENTERPRISE_USERS), true},
+    {"claude_code_metrics.core_metrics.pull_request_count", FIELD_COUNT, AT(pull_requests), 0,
+     false},
     {"claude_code_metrics.core_metrics.distinct_session_count", FIELD_COUNT, AT(sessions),
-     BY(API_ENTERPRISE_USERS)},
-    {"claude_code_metrics.core_metrics.lines_of_code.added_count", FIELD_COUNT, AT(lines_added), 0},
+     BY(API_ENTERPRISE_USERS), true},
+    {"claude_code_metrics.core_metrics.lines_of_code.added_count", FIELD_COUNT, AT(lines_added), 0,
+     false},
     {"claude_code_metrics.core_metrics.lines_of_code.removed_count", FIELD_COUNT, AT(lines_removed),
-     0},
-    {"claude_code_metrics.tool_actions.*.accepted_count", FIELD_COUNT, AT(edits_accepted), 0},
-    {"claude_code_metrics.tool_actions.*.rejected_count", FIELD_COUNT, AT(edits_rejected), 0},
-    {NULL, 0, 0, 0},
+     0, false},
+    {"claude_code_metrics.tool_actions.*.accepted_count", FIELD_COUNT, AT(edits_accepted), 0,
+     false},
+    {"claude_code_metrics.tool_actions.*.rejected_count", FIELD_COUNT, AT(edits_rejected), 0,
+     false},
+    {NULL, 0, 0, 0, false},
 };
 
 /* The enterprise reports say `email`, everything else of the vendor `email_address`: both count. */
 static const struct field enterprise_fields[] = {
-    {"starting_at", FIELD_DAY, AT(day), 0},
-    {"actor.email", FIELD_EMAIL, AT(email), 0},
-    {"actor.email_address", FIELD_EMAIL, AT(email), 0},
-    {"actor.user_id", FIELD_TEXT, AT(account_id), 0},
-    {"actor.deleted", FIELD_BOOL, AT(deleted), 0},
-    {"actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name), 0},
-    {"model", FIELD_TEXT, AT(model), 0},
-    {"product", FIELD_PRODUCT, 0, 0},
-    {"uncached_input_tokens", FIELD_COUNT, AT(input_tokens), BY(API_ENTERPRISE_USAGE)},
-    {"cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens), 0},
-    {"cache_creation.*", FIELD_COUNT, AT(cache_create_tokens), 0},
-    {"output_tokens", FIELD_COUNT, AT(output_tokens), BY(API_ENTERPRISE_USAGE)},
-    {"requests", FIELD_COUNT, AT(requests), 0},
-    {"amount", FIELD_CENTS, AT(cost_1e8_usd), BY(API_ENTERPRISE_COST)},
-    {NULL, 0, 0, 0},
+    {"starting_at", FIELD_DAY, AT(day), 0, false},
+    {"actor.email", FIELD_EMAIL, AT(email), 0, false},
+    {"actor.email_address", FIELD_EMAIL, AT(email), 0, false},
+    {"actor.user_id", FIELD_TEXT, AT(account_id), 0, false},
+    {"actor.deleted", FIELD_BOOL, AT(deleted), 0, false},
+    {"actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name), 0, false},
+    {"model", FIELD_TEXT, AT(model), 0, false},
+    {"product", FIELD_PRODUCT, 0, 0, false},
+    {"uncached_input_tokens", FIELD_COUNT, AT(input_tokens), BY(API_ENTERPRISE_USAGE), false},
+    {"cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens), 0, false},
+    {"cache_creation.*", FIELD_COUNT, AT(cache_create_tokens), 0, false},
+    {"output_tokens", FIELD_COUNT, AT(output_tokens), BY(API_ENTERPRISE_USAGE), false},
+    {"requests", FIELD_COUNT, AT(requests), 0, false},
+    {"amount", FIELD_CENTS, AT(cost_1e8_usd), BY(API_ENTERPRISE_COST), false},
+    {NULL, 0, 0, 0, false},
 };
 
 static const struct field analytics_fields[] = {
-    {"starting_at", FIELD_DAY, AT(day), 0},
-    {"group.actor.email", FIELD_EMAIL, AT(email), 0},
-    {"group.actor.email_address", FIELD_EMAIL, AT(email), 0},
-    {"group.actor.user_id", FIELD_TEXT, AT(account_id), 0},
-    {"group.actor.deleted", FIELD_BOOL, AT(deleted), 0},
-    {"group.actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name), 0},
-    {"group.model", FIELD_TEXT, AT(model), 0},
-    {"group.product", FIELD_PRODUCT, 0, 0},
-    {"usage.uncached_input_tokens", FIELD_COUNT, AT(input_tokens), BY(API_ANALYTICS_USAGE)},
-    {"usage.cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens), 0},
-    {"usage.cache_creation.*", FIELD_COUNT, AT(cache_create_tokens), 0},
-    {"usage.output_tokens", FIELD_COUNT, AT(output_tokens), BY(API_ANALYTICS_USAGE)},
-    {"usage.requests", FIELD_COUNT, AT(requests), 0},
-    {"cost.amount", FIELD_CENTS, AT(cost_1e8_usd), BY(API_ANALYTICS_COST)},
-    {NULL, 0, 0, 0},
+    {"starting_at", FIELD_DAY, AT(day), 0, false},
+    {"group.actor.email", FIELD_EMAIL, AT(email), 0, false},
+    {"group.actor.email_address", FIELD_EMAIL, AT(email), 0, false},
+    {"group.actor.user_id", FIELD_TEXT, AT(account_id), 0, false},
+    {"group.actor.deleted", FIELD_BOOL, AT(deleted), 0, false},
+    {"group.actor.api_key_id", FIELD_KEY_NAME, AT(api_key_name), 0, false},
+    {"group.model", FIELD_TEXT, AT(model), 0, false},
+    {"group.product", FIELD_PRODUCT, 0, 0, false},
+    {"usage.uncached_input_tokens", FIELD_COUNT, AT(input_tokens), BY(API_ANALYTICS_USAGE), false},
+    {"usage.cache_read_input_tokens", FIELD_COUNT, AT(cache_read_tokens), 0, false},
+    {"usage.cache_creation.*", FIELD_COUNT, AT(cache_create_tokens), 0, false},
+    {"usage.output_tokens", FIELD_COUNT, AT(output_tokens), BY(API_ANALYTICS_USAGE), false},
+    {"usage.requests", FIELD_COUNT, AT(requests), 0, false},
+    {"cost.amount", FIELD_CENTS, AT(cost_1e8_usd), BY(API_ANALYTICS_COST), false},
+    {NULL, 0, 0, 0, false},
 };
 
 static const struct field *const report_fields[API_REPORT_COUNT] = {
@@ -400,13 +407,17 @@ static bool walk_page(struct walk *w, struct error *err)
  * A renamed field would read as 0, and 0 of an API would take the place of what OpenTelemetry
  * knows. Rows may lack a field, all of them may not.
  */
-static bool has_needed(const struct walk *w, struct error *err)
+static bool has_needed(struct walk *w, struct error *err)
 {
     const struct field *fields = report_fields[w->report];
     for (size_t i = 0; fields[i].path; i++) {
         uint32_t places = strchr(fields[i].path, '[') ? w->model_total : w->row_total;
         if (!(fields[i].needed & BY(w->report)) || places == 0 || w->seen[i] > 0)
             continue;
+        if (fields[i].may_go) {
+            note_drift(w, "nowhere:", fields[i].path);
+            continue;
+        }
         error_set(err, FAIL_NOT_FOUND, "%s no longer tells '%s'", api_report_name(w->report),
                   fields[i].path);
         return error_remedy(err, "update claude-telemetry-server; until then what was imported "

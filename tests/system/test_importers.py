@@ -200,7 +200,11 @@ class Shapes(ImportTest):
         self.api.change = lambda row: row["core_metrics"].update(num_sessions="many")
         self.configure()
         self.run_import("--from", day(2))
+        self.assertIn("no count at", self.status()["admin_api"]["drift"])
         self.assertIn("core_metrics.num_sessions", self.status()["admin_api"]["drift"])
+        self.api.change = lambda row: row["core_metrics"].pop("num_sessions")
+        self.run_import("--from", day(2))
+        self.assertIn("nowhere: core_metrics.num_sessions", self.status()["admin_api"]["drift"])
 
     def test_a_figure_that_is_gone_changes_nothing_that_is_stored(self):
         self.configure(extra="  daily: false\n")
