@@ -139,9 +139,9 @@ static void print_result(const struct run_result *r, const struct report_style *
 {
     enum check_status status = r->finding.status;
     bool bad = status == CHECK_FAIL || status == CHECK_WARN;
-    (void)!buffer_append_format(out, "  %s%-4s%s  %s  %s\n", style->color ? color_of(status) : "",
+    (void)!buffer_append_format(out, "  %s%-4s%s  %s  %s%s\n", style->color ? color_of(status) : "",
                                 check_status_name(status), style->color ? "\033[0m" : "", r->id,
-                                r->check->title);
+                                bad ? "expected: " : "", r->check->title);
     if (bad || style->verbose)
         print_lines(out, "seen: ", r->finding.seen);
     if (bad)
@@ -181,13 +181,14 @@ static void print_settings(const struct scene *scene, bool verbose, struct buffe
         size_t count;
         char version[64];
         const char **names = view_names(view, &count);
-        (void)!buffer_append_format(out, "\nWhat Claude Code %s takes%s%s:\n",
+        (void)!buffer_append_format(out, "What Claude Code %s takes%s%s:\n",
                                     judge_version(view, version), view->user ? " for " : "",
                                     view->user ? view->user : "");
         for (size_t i = 0; i < count; i++)
             print_variable(view, names[i], verbose, out);
         if (count == 0)
             (void)!buffer_append_format(out, "  nothing sets a telemetry variable\n");
+        (void)!buffer_append_byte(out, '\n');
         free(names);
     }
 }
@@ -198,12 +199,12 @@ void report_print(const struct report *report, const struct report_style *style,
     const struct run *run = report->run;
     for (size_t i = 0; i < report->done_count; i++)
         (void)!buffer_append_format(out, "fixed: %s\n", report->done[i]);
+    print_settings(report->scene, style->verbose, out);
     for (size_t o = 0; o < 4; o++) /* the worst stands last, where a terminal shows it */
         for (size_t i = 0; i < run->count; i++)
             if (run->results[i].finding.status == order[o] &&
                 (order[o] != CHECK_SKIP || style->verbose))
                 print_result(&run->results[i], style, out);
-    print_settings(report->scene, style->verbose, out);
     (void)!buffer_append_format(out, "\n%zu ok, %zu to look at, %zu failed, %zu skipped\n",
                                 run_count(run, CHECK_OK), run_count(run, CHECK_WARN),
                                 run_count(run, CHECK_FAIL), run_count(run, CHECK_SKIP));

@@ -51,6 +51,7 @@ class FakeAnalytics:
         self.uncounted = set()    # people whose distinct sessions are null
         self.change = None        # called with each row before it is sent: for a schema that has moved on
         self._faults, self._lock = [], threading.Lock()
+        self._question, self._chain = None, (None,)
         self._numbers = itertools.count(1)
         owner = self
 
@@ -149,6 +150,8 @@ class FakeAnalytics:
             if unknown:
                 raise ValueError(f"{sorted(unknown)[0]}: extra inputs are not permitted")
             self._question = hashlib.sha256(repr((path, sorted(i for i in query.items() if i[0] != "page"))).encode()).hexdigest()[:8]
+            if "page" in query and self._chain[0] == self._question:
+                return 200, self._page(self._chain[1], query, *self._chain[2:])  # as it was when the chain began
             return handlers[path](path, query)
         except (KeyError, ValueError) as fault:
             return 400, self._error_body("invalid_request_error", str(fault))
@@ -310,6 +313,7 @@ class FakeAnalytics:
             day = self._next(day)
 
     def _page(self, rows, query, default, most, has_more=False, refreshed=False):
+        self._chain = (self._question, rows, default, most, has_more, refreshed)
         limit = int(query.get("limit", [default])[0])
         if not 1 <= limit <= most:
             raise ValueError(f"limit: must be between 1 and {most}")
