@@ -61,6 +61,16 @@ static enum arrival judge(const struct http_result *result, char reason[ARRIVAL_
     return arrival;
 }
 
+/* What the configuration takes out of records cannot be found by. */
+static const char *dropped(const struct config *values)
+{
+    static const char *const needed[] = {"session.id", "doctor.mark", "event.name"};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (config_list_has(values, "privacy.drop_attributes", needed[i]))
+            return needed[i];
+    return NULL;
+}
+
 enum arrival arrival_ask(const struct scene *scene, const char *mark,
                          char reason[ARRIVAL_REASON_BYTES])
 {
@@ -71,6 +81,13 @@ enum arrival arrival_ask(const struct scene *scene, const char *mark,
         return ARRIVAL_UNKNOWN;
     }
     const struct config *values = scene->config->values;
+    const char *lost = dropped(values);
+    if (lost) {
+        snprintf(reason, ARRIVAL_REASON_BYTES,
+                 "the server cannot be asked for it, since privacy.drop_attributes takes %s out",
+                 lost);
+        return ARRIVAL_UNKNOWN;
+    }
     const char *ca = config_text(values, "server.ca_file");
     char *path = xasprintf("/api/v1/doctor-marks/%s", mark);
     char *url = agent_server_url(values, path);

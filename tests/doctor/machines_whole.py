@@ -121,6 +121,13 @@ def a_server_that_cannot_be_asked_about_a_record(s):
 
 
 @whole
+def a_relay_that_takes_the_mark_out(s):
+    s.configure(extra=f"server: {{ url: {s.destination.url} }}\nprivacy: {{ drop_attributes: [session.id] }}\n")
+    s.enroll(s.destination)
+    s.destination.stores = False
+
+
+@whole
 def a_relay_that_wants_a_local_token(s):
     s.relay.local_token = "right"
     s.configure(relay="  local_token_required: true\n")
