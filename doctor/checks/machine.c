@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "doctor/judge.h"
 #include "doctor/probe.h"
+#include "doctor/receiver.h"
 
 enum { SKEW_WARN_S = 60, SKEW_FAIL_S = 600 };
 
@@ -29,12 +30,16 @@ static void check_clock(const struct scene *scene, const struct check_target *ta
 {
     const struct config *values = scene->config ? scene->config->values : NULL;
     size_t count = values ? config_section_count(values, "destinations") : 0;
+    struct receiver receiver;
+    const char *reason;
     (void)target;
     for (size_t i = 0; i < count; i++)
         if (config_bool(config_section_at(values, "destinations", i), "enabled"))
             judge_clock(probe_destination(scene->probes, i), f);
     if (values && config_text(values, "server.url"))
         judge_clock(probe_server(scene->probes), f);
+    if (receiver_find(scene, &receiver, &reason))
+        judge_clock(probe_receiver(scene->probes), f);
     if (f->seen[0] == '\0')
         finding_add(f, CHECK_SKIP, NULL, "no server told its time");
 }

@@ -395,3 +395,9 @@ def http_goes_to_a_grpc_port_of_another_number(s):
 @broken("receiver.tcp", "start the receiver", by_hand=True)
 def the_grpc_receiver_is_down(s):
     grpc(s, f"http://127.0.0.1:{closed_port()}")
+
+
+@broken("clock.skew", "set-ntp", by_hand=True)
+def the_clock_is_an_hour_behind_the_receivers(s):
+    direct(s)
+    s.destination.skew_s = 3600
