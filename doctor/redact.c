@@ -357,6 +357,8 @@ static bool replace(struct bytes text, const struct redact_options *options, fin
 /* Known ones first: a name that is kept before a likely one might hold one. */
 bool redact(struct bytes text, const struct redact_options *options, struct buffer *out)
 {
+    if (text.len == 0)
+        return true;
     struct buffer half = {.max_bytes = 4 * text.len + 64};
     bool ok = replace(text, options, find_known, &half) &&
               replace(buffer_bytes(&half), options, find_likely, out);
