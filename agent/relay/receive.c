@@ -24,6 +24,7 @@ enum {
     GROWTH = 2, /* JSON can be shorter than its protobuf, stamps add some */
     METRICS_CEILING_BYTES = 1024 * 1024,
     ANSWER_CEILING_BYTES = 4096,
+    SMALL_BODIES_BYTES = 16 * MIB,
 };
 
 /* A request that waits for the commit. */
@@ -35,10 +36,11 @@ struct waiting {
 };
 
 struct receive {
-    struct loop *loop;         /* borrowed */
-    struct spool *spool;       /* borrowed */
-    const struct clock *clock; /* borrowed */
-    struct log *log;           /* borrowed */
+    struct loop *loop;          /* borrowed */
+    struct spool *spool;        /* borrowed */
+    struct http_budget *bodies; /* borrowed */
+    const struct clock *clock;  /* borrowed */
+    struct log *log;            /* borrowed */
     receive_metrics *metrics;
     void *metrics_context;
     struct http_server *server;
@@ -376,6 +378,8 @@ void receive_configure(struct receive *r, const struct relay_options *options)
     r->max_request_bytes =
         options->max_request_bytes ? options->max_request_bytes : DEFAULT_REQUEST_BYTES;
     r->from_json.max_bytes = r->max_request_bytes * GROWTH;
+    /* The largest request twice, packed and inflated, and still room for small ones. */
+    http_budget_resize(r->bodies, 2 * r->max_request_bytes + SMALL_BODIES_BYTES);
     r->stamped.max_bytes = r->max_request_bytes * GROWTH + MIB;
 }
 
@@ -425,8 +429,9 @@ static bool open_sockets(struct receive *r, const struct relay_options *o, struc
 }
 
 struct receive *receive_create(const struct relay_options *options, struct loop *loop,
-                               struct spool *spool, const struct clock *clock, struct log *log,
-                               receive_metrics *metrics, void *metrics_context, struct error *err)
+                               struct spool *spool, struct http_budget *bodies,
+                               const struct clock *clock, struct log *log, receive_metrics *metrics,
+                               void *metrics_context, struct error *err)
 {
     struct receive *r = xcalloc(1, sizeof *r);
     r->loop = loop;
@@ -437,6 +442,7 @@ struct receive *receive_create(const struct relay_options *options, struct loop 
     r->metrics_context = metrics_context;
     pthread_mutex_init(&r->lock, NULL);
     r->owners = owners_create();
+    r->bodies = bodies;
     receive_configure(r, options);
 
     struct http_server_options server = {
@@ -445,6 +451,7 @@ struct receive *receive_create(const struct relay_options *options, struct loop 
                      .on_request = on_request,
                      .make_error = make_error},
         .max_body_bytes = r->max_request_bytes,
+        .budget = r->bodies,
     };
     r->server = http_server_create(loop, &server, err);
     if (r->server && options->grpc_listen && *options->grpc_listen)
@@ -506,7 +513,9 @@ void receive_drain(struct receive *r, uint32_t limit_ms, void (*done)(void *cont
 void receive_state(struct receive *r, struct relay_state *out)
 {
     struct http_server_counters counters;
+    struct http_budget_state bodies;
     http_server_counters(r->server, &counters);
+    http_budget_read(r->bodies, &bodies);
     out->connections_open = counters.connections_open;
     out->port = receive_port(r);
     out->grpc_port = receive_grpc_port(r);
@@ -516,6 +525,7 @@ void receive_state(struct receive *r, struct relay_state *out)
         out->signals[s].requests_total = r->signals[s].requests_total;
     }
     memcpy(out->refused_total, r->refused_total, sizeof r->refused_total);
+    out->refused_total[RELAY_REFUSED_UNAVAILABLE] += bodies.refused_total;
     out->unknown_owner_total = r->unknown_owner_total;
     memcpy(out->spool_error, r->spool_error, sizeof r->spool_error);
     pthread_mutex_unlock(&r->lock);

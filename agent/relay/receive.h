@@ -13,6 +13,7 @@
 
 #include "agent/relay/relay.h"
 
+struct http_budget;
 struct log;
 struct loop;
 struct receive;
@@ -20,10 +21,14 @@ struct receive;
 /* Appends the text of GET /metrics. Called on the receiver's thread. */
 typedef void receive_metrics(void *context, struct buffer *out);
 
-/* Binds the sockets. Borrows loop, spool, clock, log; copies options. NULL on failure. */
+/*
+ * Binds the sockets. Borrows loop, spool, clock, log and `bodies`, the memory of all bodies at a
+ * time, which it sizes and which must outlive the loop; copies options. NULL on failure.
+ */
 struct receive *receive_create(const struct relay_options *options, struct loop *loop,
-                               struct spool *spool, const struct clock *clock, struct log *log,
-                               receive_metrics *metrics, void *metrics_context, struct error *err);
+                               struct spool *spool, struct http_budget *bodies,
+                               const struct clock *clock, struct log *log, receive_metrics *metrics,
+                               void *metrics_context, struct error *err);
 void receive_destroy(struct receive *r); /* NULL is fine */
 
 uint16_t receive_port(const struct receive *r);

@@ -9,6 +9,7 @@
 #include "agent/relay/receive.h"
 #include "base/memory.h"
 #include "core/event/loop.h"
+#include "core/http/server.h"
 #include "core/log/log.h"
 
 enum { RECEIVE_DRAIN_MS = 1000 }; /* requests at hand take milliseconds */
@@ -18,6 +19,7 @@ struct relay {
     struct log *log;           /* borrowed */
     struct spool *spool;
     struct loop *receive_loop;
+    struct http_budget *bodies; /* of all requests being received */
     struct receive *receive;
     struct forward *forward;
     uint64_t started_ns;
@@ -67,8 +69,9 @@ struct relay *relay_create(const struct relay_options *options, const struct fs 
     relay->receive_loop = loop_create(err);
     if (!relay->receive_loop)
         goto failed;
-    relay->receive = receive_create(options, relay->receive_loop, relay->spool, clock, log,
-                                    put_metrics, relay, err);
+    relay->bodies = http_budget_create(0);
+    relay->receive = receive_create(options, relay->receive_loop, relay->spool, relay->bodies,
+                                    clock, log, put_metrics, relay, err);
     if (!relay->receive)
         goto failed;
     relay->forward = forward_create(options, relay->spool, fs, clock, log, err);
@@ -191,6 +194,7 @@ void relay_destroy(struct relay *relay)
     forward_destroy(relay->forward);
     spool_destroy(relay->spool);
     loop_destroy(relay->receive_loop);
+    http_budget_destroy(relay->bodies); /* answers that were still posted gave theirs back */
     free(relay);
 }
 

@@ -174,7 +174,7 @@ enum relay_refusal {
     RELAY_REFUSED_PATH,        /* 404, 405 */
     RELAY_REFUSED_SIZE,        /* 413 */
     RELAY_REFUSED_TYPE,        /* 415 */
-    RELAY_REFUSED_UNAVAILABLE, /* 503: the disk */
+    RELAY_REFUSED_UNAVAILABLE, /* 503: the disk, or too much at once */
     RELAY_REFUSED_COUNT,
 };
 const char *relay_refusal_name(enum relay_refusal refusal); /* "malformed" */

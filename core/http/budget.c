@@ -5,7 +5,7 @@
 #include "base/memory.h"
 
 struct http_budget {
-    size_t max_bytes;
+    atomic_size_t max_bytes;
     atomic_size_t held;
     atomic_uint_least64_t refused;
 };
@@ -13,8 +13,13 @@ struct http_budget {
 struct http_budget *http_budget_create(size_t max_bytes)
 {
     struct http_budget *budget = xcalloc(1, sizeof *budget);
-    budget->max_bytes = max_bytes;
+    http_budget_resize(budget, max_bytes);
     return budget;
+}
+
+void http_budget_resize(struct http_budget *budget, size_t max_bytes)
+{
+    atomic_store(&budget->max_bytes, max_bytes);
 }
 
 void http_budget_destroy(struct http_budget *budget)
@@ -24,7 +29,7 @@ void http_budget_destroy(struct http_budget *budget)
 
 void http_budget_read(const struct http_budget *budget, struct http_budget_state *out)
 {
-    *out = (struct http_budget_state){.max_bytes = budget->max_bytes,
+    *out = (struct http_budget_state){.max_bytes = atomic_load(&budget->max_bytes),
                                       .held_bytes = atomic_load(&budget->held),
                                       .refused_total = atomic_load(&budget->refused)};
 }
@@ -40,8 +45,11 @@ bool exchange_charge(struct http_exchange *exchange)
         exchange->charged = holds;
         return true;
     }
+    /* Small ones always pass, and are bounded by the connections: a few large uploads that never
+     * end must not lock everybody out. */
     size_t more = holds - exchange->charged;
-    if (atomic_fetch_add(&budget->held, more) + more > budget->max_bytes) {
+    size_t held = atomic_fetch_add(&budget->held, more) + more;
+    if (held > atomic_load(&budget->max_bytes) && holds > BODY_STEP_BYTES) {
         atomic_fetch_sub(&budget->held, more);
         atomic_fetch_add(&budget->refused, 1);
         exchange_drop_body(exchange);

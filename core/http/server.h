@@ -92,10 +92,12 @@ struct http_handlers {
 
 /*
  * Memory for bodies, shared by any number of servers on any threads: a body counts from its first
- * byte until its request is answered. What does not fit is answered 503.
+ * byte until its request is answered. What does not fit is answered 503, but for bodies up to
+ * 64 KiB, of which there can be one a connection.
  */
 struct http_budget;
 struct http_budget *http_budget_create(size_t max_bytes);
+void http_budget_resize(struct http_budget *budget, size_t max_bytes); /* for what comes next */
 void http_budget_destroy(struct http_budget *budget); /* after the last exchange; NULL is fine */
 
 struct http_budget_state {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """HTTP itself, on the server's port and on the relay's alike: what is ambiguous or slow is refused and the connection closed."""
 import concurrent.futures
+import contextlib
 import pathlib
 import signal
 import sys
@@ -12,6 +13,7 @@ from tests.system.support import otlp, programs  # noqa: E402
 from tests.system.support.raw_http import Raw  # noqa: E402
 
 BODY = otlp.marked_request(["rules"])
+LARGE = otlp.logs_request([otlp.log_record("user_prompt", {"prompt": "x" * (40 << 20)})])
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 POST = b"POST /v1/logs HTTP/1.1\r\n"
@@ -128,6 +130,31 @@ class Rules(unittest.TestCase):
                 request = POST + good + b"Content-Encoding: br\r\n" + LENGTH + b"\r\n" + BODY
                 status, headers, _ = raw.send(request).answer()
                 self.assertEqual((415, "gzip, identity"), (status, headers["accept-encoding"]))
+
+    def test_bodies_that_do_not_end_share_bounded_memory(self):
+        """The server gives them 256 MiB, the relay 144: what comes beyond is 503, small requests are served on."""
+        part = bytes(1 << 20)
+        for name, port, host, good in self.each():
+            with self.subTest(name), contextlib.ExitStack() as stack:
+                statuses = []
+                for _ in range(5):
+                    raw = stack.enter_context(Raw(port))
+                    raw.send(POST + good + b"Content-Length: %d\r\n\r\n" % (64 << 20))
+                    for _ in range(60):
+                        raw.send(part)
+                    raw.socket.settimeout(0.2)
+                    try:
+                        statuses.append((raw.answer() or [None])[0])
+                    except TimeoutError:
+                        statuses.append("takes more")
+                self.assertEqual("takes more", statuses[0])
+                self.assertEqual({"takes more", 503}, set(statuses))
+                self.expect(name, port, POST + good + LENGTH + b"\r\n" + BODY, 200, closed=False)
+            programs.wait_until(lambda: self.post_large(port, good) == 200, 15, "room for a large one again")
+
+    def post_large(self, port, good):
+        with Raw(port) as raw:
+            return (raw.send(POST + good + b"Content-Length: %d\r\n\r\n" % len(LARGE) + LARGE).answer() or [None])[0]
 
     def test_slow_heads_and_slow_bodies_are_408_after_ten_seconds(self):
         def slow(name, port, start, drip):
