@@ -53,6 +53,9 @@ MUST_USE bool socket_adopt(int fd, struct error *err);
  */
 int socket_connect(const char *host, const char *port, uint32_t limit_ms, struct error *err);
 
+/* How many this process may have open from now on: as many as the system lets it raise its limit to, at most `wanted`. */
+size_t socket_allow(size_t wanted);
+
 /* Two ends of one connection within this process, both prepared. */
 MUST_USE bool socket_pair(int ends[2], struct error *err);
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +15,20 @@ void socket_start(void)
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     if (before != SIG_DFL && before != SIG_ERR)
         signal(SIGPIPE, before);
+}
+
+size_t socket_allow(size_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024; /* what a system has that says nothing */
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        (void)!setrlimit(RLIMIT_NOFILE, &limit);
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+            return 1024;
+    }
+    return limit.rlim_cur < wanted ? (size_t)limit.rlim_cur : wanted;
 }
 
 int socket_code(void)

@@ -20,6 +20,7 @@
 #include "core/otlp/answer.h"
 #include "platform/fs.h"
 #include "platform/platform.h"
+#include "platform/socket.h"
 #include "server/alerts/alerts.h"
 #include "server/auth/gate.h"
 #include "server/auth/login.h"
@@ -35,7 +36,13 @@
 #include "server/query/query.h"
 #include "server/router/router.h"
 
-enum { MAX_LOOPS = 64, DRAIN_MS = 10000, HOUSEKEEPING_MS = 60000 };
+enum {
+    MAX_LOOPS = 64,
+    DRAIN_MS = 10000,
+    HOUSEKEEPING_MS = 60000,
+    SOCKETS = 32768,   /* for a fleet whose relays keep theirs open */
+    OTHER_FILES = 256, /* databases, their readers, alerts, imports */
+};
 
 struct service;
 
@@ -73,6 +80,7 @@ struct service {
     struct ready *ready;
     struct people *people;
     struct portal *portal;
+    size_t max_connections; /* of each server of each lane */
     struct lane lanes[MAX_LOOPS];
     unsigned lane_count;
 };
@@ -298,6 +306,7 @@ static struct http_server *make_server(struct service *s, struct loop *loop, str
                      .on_answered = front_on_answered},
         .budget = s->bodies,
         .max_body_bytes = s->settings->max_request_mib * MIB,
+        .max_connections = s->max_connections,
         .tls_cert_file = s->settings->tls_cert,
         .tls_key_file = s->settings->tls_key,
     };
@@ -328,6 +337,9 @@ static bool open_lanes(struct service *s, char http[512], char grpc[512], struct
 {
     unsigned wanted = s->settings->loops < MAX_LOOPS ? s->settings->loops : MAX_LOOPS;
     grpc[0] = '\0';
+    size_t sockets = socket_allow(SOCKETS),
+           others = sockets < 2 * OTHER_FILES ? sockets / 2 : OTHER_FILES;
+    s->max_connections = (sockets - others) / wanted / (s->settings->grpc_listen[0] ? 2 : 1);
     for (; s->lane_count < wanted; s->lane_count++) {
         s->lanes[s->lane_count].service = s;
         s->lanes[s->lane_count].loop = loop_create(err);
