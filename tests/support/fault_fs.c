@@ -1,220 +1,10 @@
 #include "tests/support/fault_fs.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
-
-enum { SECTOR_BYTES = 512 };
-
-/* A file's two contents. Lives as long as a name, a durable name or a handle points at it. */
-struct node {
-    struct node *next;
-    uint8_t *now, *durable;
-    size_t now_len, durable_len, now_capacity;
-    uint8_t *dirty; /* a byte per sector written since the last sync */
-    size_t dirty_count;
-    bool is_directory;
-    bool locked;
-    unsigned uses; /* by handles; names are searched */
-};
-
-struct entry {
-    char *path;
-    struct node *node;
-};
-
-struct names {
-    struct entry *entries;
-    size_t count;
-};
-
-/* A change of names that is not durable yet. */
-struct change {
-    char *remove; /* or NULL */
-    char *add;    /* or NULL */
-    struct node *node;
-};
-
-struct fs_file {
-    struct node *node;
-    bool can_write;
-    bool locks;
-    unsigned life; /* handles of an earlier life are dead */
-};
-
-struct fault_fs {
-    pthread_mutex_t mutex;
-    struct node *nodes;
-    struct names now, durable;
-    struct change *changes;
-    size_t change_count;
-    uint64_t random;
-    enum fault fault;
-    unsigned countdown; /* 0: not armed */
-    bool fired, crashed, read_only;
-    unsigned failing_reads, failing_syncs;
-    uint64_t capacity;
-    uint64_t syncs, writes;
-    unsigned life;
-};
-
-static uint64_t next_random(struct fault_fs *d)
-{
-    d->random += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = d->random;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-/* --- names ---------------------------------------------------------------------------------- */
-
-static struct entry *look_up(struct names *n, const char *path)
-{
-    for (size_t i = 0; i < n->count; i++)
-        if (strcmp(n->entries[i].path, path) == 0)
-            return &n->entries[i];
-    return NULL;
-}
-
-static void unlink_name(struct names *n, const char *path)
-{
-    struct entry *e = look_up(n, path);
-    if (!e)
-        return;
-    free(e->path);
-    *e = n->entries[--n->count]; /* order is no promise of a directory */
-}
-
-static void link_name(struct names *n, const char *path, struct node *node)
-{
-    unlink_name(n, path);
-    n->entries = xrealloc(n->entries, (n->count + 1) * sizeof *n->entries);
-    n->entries[n->count++] = (struct entry){xstrdup(path), node};
-}
-
-static void apply(struct names *n, const struct change *c)
-{
-    if (c->remove)
-        unlink_name(n, c->remove);
-    if (c->add)
-        link_name(n, c->add, c->node);
-}
-
-static void change_names(struct fault_fs *d, const char *remove, const char *add, struct node *node)
-{
-    struct change c = {xstrdup(remove), xstrdup(add), node};
-    apply(&d->now, &c);
-    d->changes = xrealloc(d->changes, (d->change_count + 1) * sizeof *d->changes);
-    d->changes[d->change_count++] = c;
-}
-
-static bool is_in(const char *path, const char *dir)
-{
-    size_t len = strlen(dir);
-    return path && strncmp(path, dir, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
-}
-
-static void forget_change(struct change *c)
-{
-    free(c->remove);
-    free(c->add);
-}
-
-/* --- content -------------------------------------------------------------------------------- */
-
-static struct node *make_node(struct fault_fs *d, bool is_directory)
-{
-    struct node *n = xcalloc(1, sizeof *n);
-    n->is_directory = is_directory;
-    n->next = d->nodes;
-    d->nodes = n;
-    return n;
-}
-
-static void mark_dirty(struct node *n, size_t from, size_t to)
-{
-    size_t sectors = (to + SECTOR_BYTES - 1) / SECTOR_BYTES;
-    if (sectors > n->dirty_count) {
-        n->dirty = xrealloc(n->dirty, sectors);
-        memset(n->dirty + n->dirty_count, 0, sectors - n->dirty_count);
-        n->dirty_count = sectors;
-    }
-    for (size_t i = from / SECTOR_BYTES; i < sectors; i++)
-        n->dirty[i] = 1;
-}
-
-static void set_len(struct node *n, size_t len)
-{
-    if (len > n->now_capacity) {
-        n->now_capacity = len;
-        n->now = xrealloc(n->now, len);
-    }
-    if (len > n->now_len)
-        memset(n->now + n->now_len, 0, len - n->now_len);
-    n->now_len = len;
-}
-
-static void make_durable(struct node *n)
-{
-    n->durable = xrealloc(n->durable, n->now_len ? n->now_len : 1);
-    if (n->now_len > 0)
-        memcpy(n->durable, n->now, n->now_len);
-    n->durable_len = n->now_len;
-    n->dirty_count = 0;
-}
-
-/* What the platter holds: per unsynced sector the old bytes or the new ones. */
-static void forget_unsynced(struct fault_fs *d, struct node *n)
-{
-    size_t len = next_random(d) & 1 ? n->now_len : n->durable_len;
-    uint8_t *left = xcalloc(1, len ? len : 1);
-    memcpy(left, n->durable ? n->durable : left, n->durable_len < len ? n->durable_len : len);
-    /* Sometimes nothing or all of it made it, else each sector for itself. */
-    uint64_t mood = next_random(d) % 4;
-    for (size_t i = 0; i < n->dirty_count; i++) {
-        size_t at = i * SECTOR_BYTES, end = at + SECTOR_BYTES;
-        if (end > n->now_len)
-            end = n->now_len;
-        if (end > len)
-            end = len;
-        bool survives = mood == 0 || (mood > 1 && next_random(d) & 1);
-        if (n->dirty[i] && survives && at < end)
-            memcpy(left + at, n->now + at, end - at);
-    }
-    free(n->now);
-    n->now = left;
-    n->now_len = n->now_capacity = len;
-    make_durable(n);
-}
-
-static bool has_name(const struct fault_fs *d, const struct node *node)
-{
-    for (size_t i = 0; i < d->now.count; i++)
-        if (d->now.entries[i].node == node)
-            return true;
-    return false;
-}
-
-/* A file without a name keeps its room while somebody has it open. */
-uint64_t fault_fs_bytes(const struct fault_fs *d)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < d->now.count; i++)
-        bytes += d->now.entries[i].node->now_len;
-    for (const struct node *n = d->nodes; n; n = n->next)
-        if (n->uses > 0 && !has_name(d, n))
-            bytes += n->now_len;
-    return bytes;
-}
-
-static bool has_room(struct fault_fs *d, struct node *n, uint64_t len)
-{
-    return d->capacity == 0 || len <= n->now_len ||
-           fault_fs_bytes(d) + (len - n->now_len) <= d->capacity;
-}
+#include "tests/support/fault_disk.h"
 
 /* --- every operation starts here ------------------------------------------------------------ */
 
@@ -248,7 +38,7 @@ static bool is_alive(struct fault_fs *d, const struct fs_file *f, struct error *
 /* Half the time an operation cut short by the crash was done all the same. */
 static bool survives(struct fault_fs *d, enum outcome outcome)
 {
-    return outcome == OUTCOME_DONE || (outcome == OUTCOME_CUT_SHORT && next_random(d) & 1);
+    return outcome == OUTCOME_DONE || (outcome == OUTCOME_CUT_SHORT && disk_next_random(d) & 1);
 }
 
 #define LOCKED(d) pthread_mutex_lock(&(d)->mutex)
@@ -261,7 +51,7 @@ static struct fs_file *fault_open(void *disk, const char *path, unsigned how, ui
     struct fault_fs *d = disk;
     struct fs_file *file = NULL;
     LOCKED(d);
-    struct entry *e = look_up(&d->now, path);
+    struct entry *e = disk_look_up(&d->now, path);
     struct node *node = e ? e->node : NULL;
     if (d->crashed) {
         error_set_os(err, EIO, "injected fault");
@@ -272,8 +62,8 @@ static struct fs_file *fault_open(void *disk, const char *path, unsigned how, ui
     } else {
         enum outcome outcome = node ? OUTCOME_DONE : next_outcome(d, err);
         if (!node && survives(d, outcome)) {
-            node = make_node(d, false);
-            change_names(d, NULL, path, node);
+            node = disk_make_node(d, false);
+            disk_change_names(d, NULL, path, node);
         }
         if (node && outcome == OUTCOME_DONE) {
             file = xcalloc(1, sizeof *file);
@@ -309,20 +99,20 @@ static bool fault_write_at(void *disk, struct fs_file *file, uint64_t offset, st
     d->writes++;
     if (ok && !file->can_write)
         ok = error_set_os(err, EBADF, "cannot write");
-    if (ok && !has_room(d, file->node, offset + content.len))
+    if (ok && !disk_has_room(d, file->node, offset + content.len))
         ok = error_set_os(err, ENOSPC, "cannot write");
     if (ok && content.len > 0) {
         enum outcome outcome = next_outcome(d, err);
         size_t len = content.len;
         if (outcome != OUTCOME_DONE)
-            len = d->read_only ? 0 : (size_t)(next_random(d) % (len + 1));
+            len = d->read_only ? 0 : (size_t)(disk_next_random(d) % (len + 1));
         ok = outcome == OUTCOME_DONE;
         if (len > 0) {
             struct node *n = file->node;
             if (offset + len > n->now_len)
-                set_len(n, (size_t)offset + len);
+                disk_set_len(n, (size_t)offset + len);
             memcpy(n->now + offset, content.data, len);
-            mark_dirty(n, (size_t)offset, (size_t)offset + len);
+            disk_mark_dirty(n, (size_t)offset, (size_t)offset + len);
         }
     }
     UNLOCKED(d);
@@ -353,16 +143,16 @@ static bool resize(struct fault_fs *d, struct fs_file *file, uint64_t len, bool 
                    struct error *err)
 {
     bool ok = is_alive(d, file, err);
-    if (ok && !has_room(d, file->node, len))
+    if (ok && !disk_has_room(d, file->node, len))
         ok = error_set_os(err, ENOSPC, "cannot resize");
     if (ok && (may_shrink || len > file->node->now_len)) {
         enum outcome outcome = next_outcome(d, err);
         ok = outcome == OUTCOME_DONE;
         if (survives(d, outcome)) {
             size_t old = file->node->now_len;
-            set_len(file->node, (size_t)len);
+            disk_set_len(file->node, (size_t)len);
             if (len > old)
-                mark_dirty(file->node, old, (size_t)len);
+                disk_mark_dirty(file->node, old, (size_t)len);
         }
     }
     return ok;
@@ -408,7 +198,7 @@ static bool fault_sync(void *disk, struct fs_file *file, struct error *err)
         enum outcome outcome = next_outcome(d, err);
         ok = outcome == OUTCOME_DONE;
         if (ok)
-            make_durable(file->node);
+            disk_make_durable(file->node);
         else if (outcome == OUTCOME_FAILED) /* the kernel drops what it could not write */
             file->node->dirty_count = 0;
     }
@@ -434,12 +224,12 @@ static bool fault_rename(void *disk, const char *from, const char *to, struct er
     struct fault_fs *d = disk;
     LOCKED(d);
     enum outcome outcome = next_outcome(d, err);
-    struct entry *e = look_up(&d->now, from);
+    struct entry *e = disk_look_up(&d->now, from);
     bool ok = outcome == OUTCOME_DONE;
     if (!e && ok)
         ok = error_set_os(err, ENOENT, "cannot rename '%s'", from);
     else if (e && survives(d, outcome))
-        change_names(d, from, to, e->node);
+        disk_change_names(d, from, to, e->node);
     UNLOCKED(d);
     return ok;
 }
@@ -448,7 +238,7 @@ static bool fault_remove(void *disk, const char *path, struct error *err)
 {
     struct fault_fs *d = disk;
     LOCKED(d);
-    struct entry *e = look_up(&d->now, path);
+    struct entry *e = disk_look_up(&d->now, path);
     bool ok;
     if (!e) {
         ok = error_set_os(err, ENOENT, "cannot remove '%s'", path);
@@ -456,7 +246,7 @@ static bool fault_remove(void *disk, const char *path, struct error *err)
         enum outcome outcome = next_outcome(d, err);
         ok = outcome == OUTCOME_DONE;
         if (survives(d, outcome))
-            change_names(d, path, NULL, NULL);
+            disk_change_names(d, path, NULL, NULL);
     }
     UNLOCKED(d);
     return ok;
@@ -468,11 +258,11 @@ static bool fault_make_dir(void *disk, const char *path, uint32_t mode, struct e
     struct fault_fs *d = disk;
     LOCKED(d);
     bool ok = true;
-    if (!look_up(&d->now, path)) {
+    if (!disk_look_up(&d->now, path)) {
         enum outcome outcome = next_outcome(d, err);
         ok = outcome == OUTCOME_DONE;
         if (survives(d, outcome))
-            change_names(d, NULL, path, make_node(d, true));
+            disk_change_names(d, NULL, path, disk_make_node(d, true));
     }
     UNLOCKED(d);
     return ok;
@@ -486,9 +276,9 @@ static bool fault_sync_dir(void *disk, const char *dir, struct error *err)
     size_t kept = 0;
     for (size_t i = 0; ok && i < d->change_count; i++) {
         struct change *c = &d->changes[i];
-        if (is_in(c->remove, dir) || is_in(c->add, dir)) {
-            apply(&d->durable, c);
-            forget_change(c);
+        if (disk_is_in(c->remove, dir) || disk_is_in(c->add, dir)) {
+            disk_apply(&d->durable, c);
+            disk_forget_change(c);
         } else {
             d->changes[kept++] = *c;
         }
@@ -503,7 +293,7 @@ static bool fault_stat(void *disk, const char *path, struct fs_stat *out, struct
 {
     struct fault_fs *d = disk;
     LOCKED(d);
-    struct entry *e = look_up(&d->now, path);
+    struct entry *e = disk_look_up(&d->now, path);
     bool ok = !d->crashed || error_set_os(err, EIO, "injected fault");
     if (ok && !e)
         ok = error_set_os(err, ENOENT, "cannot look at '%s'", path);
@@ -523,10 +313,10 @@ static bool fault_list(void *disk, const char *dir, fs_visit *visit, void *conte
     size_t count = 0;
     char **found = xcalloc(d->now.count + 1, sizeof *found);
     bool ok = !d->crashed || error_set_os(err, EIO, "injected fault");
-    if (ok && !look_up(&d->now, dir))
+    if (ok && !disk_look_up(&d->now, dir))
         ok = error_set_os(err, ENOENT, "cannot open directory '%s'", dir);
     for (size_t i = 0; ok && i < d->now.count; i++)
-        if (is_in(d->now.entries[i].path, dir))
+        if (disk_is_in(d->now.entries[i].path, dir))
             found[count++] = xstrdup(d->now.entries[i].path + strlen(dir) + 1);
     UNLOCKED(d);
     for (size_t i = 0; i < count && visit(context, found[i]); i++)
@@ -592,22 +382,14 @@ struct fault_fs *fault_fs_create(uint64_t seed)
     return d;
 }
 
-static void clear_names(struct names *n)
-{
-    for (size_t i = 0; i < n->count; i++)
-        free(n->entries[i].path);
-    free(n->entries);
-    *n = (struct names){0};
-}
-
 void fault_fs_destroy(struct fault_fs *d)
 {
     if (!d)
         return;
-    clear_names(&d->now);
-    clear_names(&d->durable);
+    disk_clear_names(&d->now);
+    disk_clear_names(&d->durable);
     for (size_t i = 0; i < d->change_count; i++)
-        forget_change(&d->changes[i]);
+        disk_forget_change(&d->changes[i]);
     free(d->changes);
     while (d->nodes) {
         struct node *next = d->nodes->next;
@@ -652,18 +434,19 @@ void fault_fs_kill(struct fault_fs *d)
 void fault_fs_power_loss(struct fault_fs *d)
 {
     fault_fs_kill(d);
-    size_t survive = d->change_count > 0 ? (size_t)(next_random(d) % (d->change_count + 1)) : 0;
+    size_t survive =
+        d->change_count > 0 ? (size_t)(disk_next_random(d) % (d->change_count + 1)) : 0;
     for (size_t i = 0; i < d->change_count; i++) {
         if (i < survive)
-            apply(&d->durable, &d->changes[i]);
-        forget_change(&d->changes[i]);
+            disk_apply(&d->durable, &d->changes[i]);
+        disk_forget_change(&d->changes[i]);
     }
     d->change_count = 0;
     for (struct node *n = d->nodes; n; n = n->next)
-        forget_unsynced(d, n);
-    clear_names(&d->now);
+        disk_forget_unsynced(d, n);
+    disk_clear_names(&d->now);
     for (size_t i = 0; i < d->durable.count; i++)
-        link_name(&d->now, d->durable.entries[i].path, d->durable.entries[i].node);
+        disk_link_name(&d->now, d->durable.entries[i].path, d->durable.entries[i].node);
 }
 
 void fault_fs_set_capacity(struct fault_fs *d, uint64_t bytes)
@@ -723,30 +506,30 @@ const char *fault_fs_find(const struct fault_fs *d, const char *part, size_t ind
 
 uint8_t *fault_fs_content(struct fault_fs *d, const char *path, size_t *len)
 {
-    struct entry *e = look_up(&d->now, path);
+    struct entry *e = disk_look_up(&d->now, path);
     *len = e ? e->node->now_len : 0;
     return e ? e->node->now : NULL;
 }
 
 void fault_fs_put(struct fault_fs *d, const char *path, struct bytes content)
 {
-    struct entry *e = look_up(&d->now, path);
-    struct node *n = e ? e->node : make_node(d, false);
+    struct entry *e = disk_look_up(&d->now, path);
+    struct node *n = e ? e->node : disk_make_node(d, false);
     if (!e) {
-        link_name(&d->now, path, n);
-        link_name(&d->durable, path, n);
+        disk_link_name(&d->now, path, n);
+        disk_link_name(&d->durable, path, n);
     }
-    set_len(n, content.len);
+    disk_set_len(n, content.len);
     if (content.len > 0)
         memcpy(n->now, content.data, content.len);
-    make_durable(n);
+    disk_make_durable(n);
 }
 
 void fault_fs_cut(struct fault_fs *d, const char *path, size_t len)
 {
-    struct entry *e = look_up(&d->now, path);
+    struct entry *e = disk_look_up(&d->now, path);
     if (!e)
         return;
-    set_len(e->node, len);
-    make_durable(e->node);
+    disk_set_len(e->node, len);
+    disk_make_durable(e->node);
 }
