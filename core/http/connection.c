@@ -9,7 +9,7 @@
 enum {
     IN_BYTES = READ_BYTES + HTTP1_HEAD_BYTES, /* read, and not used yet */
     READS_PER_WAKEUP = 16,                    /* then other connections have their turn */
-    DRAIN_LINGER_MS = 1000,
+    DRAIN_LINGER_MS = 300,
     DRAIN_FRESH_MS = 200, /* a connection's first request is often right behind it */
 };
 
