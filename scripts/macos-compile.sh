@@ -61,7 +61,7 @@ compile() {
   }
 }
 export -f compile
-newest_header=$(git ls-files --cached --others --exclude-standard '*.h' | xargs ls -t | head -1)
+newest_header=$(git ls-files --cached --others --exclude-standard '*.h' | xargs ls -t | sed -n 1p) # reads to the end: "head" would end ls by a signal
 export zig out headers newest_header
 
 for target in aarch64-macos x86_64-macos; do

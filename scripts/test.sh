@@ -2,6 +2,7 @@
 # Every test that needs no special rights: unit and contract tests under the address and undefined-behaviour
 # sanitizers, threads under the thread sanitizer, then whole programs: the sanitized ones driven by real clients,
 # the release build's packages as their systems install them, and the recorded telemetry through the release build.
+# At last the other systems (CROSS=0 leaves them out).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,9 +14,10 @@ done
 cmake --preset release -DCT_WERROR=ON >/dev/null
 cmake --build --preset release
 
-ctest --preset asan -LE 'system|package' --no-tests=error -j2
+ctest --preset asan -LE 'system|package|cross' --no-tests=error -j2
 ctest --preset tsan -L threads --no-tests=error
 CT_BIN=$PWD/build/asan/bin ctest --preset asan -L system --no-tests=error
 scripts/deps.sh dpkg-dev binutils rpm wixl msitools systemd systemd-container
 ctest --preset asan -L package --no-tests=error -j2
 ONCE=1 scripts/run.sh
+[ "${CROSS:-1}" = 0 ] || scripts/cross.sh

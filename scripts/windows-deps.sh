@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the libraries that the Windows programs link, static, from Debian's source packages into
 # build/mingw-sysroot (or $1). What is built already is left alone, so later builds need no network.
+# Exit code 3: packages or sources cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,12 @@ done
 if [ ${#missing[@]} -gt 0 ]; then
   as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-  "${as_root[@]}" apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
+  export DEBIAN_FRONTEND=noninteractive
+  { "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null; } || {
+    echo "windows-deps: cannot install: ${missing[*]}" >&2
+    exit 3
+  }
 fi
 
 # An apt of its own that asks the machine's sources for source packages; the machine's apt is not touched.
@@ -38,7 +44,10 @@ Dir::Cache "$apt/cache";
 APT::Sandbox::User "root";
 CONF
   export APT_CONFIG=$apt/apt.conf
-  [ -e "$apt/updated" ] || { apt-get update -qq && touch "$apt/updated"; }
+  [ -e "$apt/updated" ] || { apt-get update -qq && touch "$apt/updated"; } || {
+    echo "windows-deps: the lists of source packages cannot be had" >&2
+    exit 3
+  }
 }
 
 # Unpacks the newest version the mirror still has; a security update may be gone from it.
@@ -55,7 +64,7 @@ unpack() {
     return
   done
   echo "windows-deps: no source of '$package': see $work/$package/fetch.log" >&2
-  exit 1
+  exit 3
 }
 
 # with_cmake PACKAGE [OPTION…]
