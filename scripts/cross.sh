@@ -19,6 +19,7 @@ case $code in
   cmake --preset release >/dev/null
   nice cmake --build --preset release --target claude-telemetry-server
   python3 tests/system/test_windows_agent.py
+  python3 tests/system/test_windows_claude.py
   scripts/deps.sh wixl msitools
   python3 tests/system/test_msi.py
   ;;

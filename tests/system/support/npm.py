@@ -11,7 +11,7 @@ class Unavailable(Exception):
     """The package cannot be had here; its text says why."""
 
 
-def install(folder, *packages, timeout_s=300):
+def install(folder, *packages, timeout_s=300, options=()):
     """Installs packages ("name@version") into build/npm/FOLDER and returns its node_modules."""
     if not shutil.which("npm"):
         raise Unavailable("npm is not installed")
@@ -22,7 +22,7 @@ def install(folder, *packages, timeout_s=300):
     if done.exists() and done.read_text() == wanted:
         return modules
     where.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(where), *packages]
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *options, "--prefix", str(where), *packages]
     try:
         run = subprocess.run(command, cwd=where, stdin=subprocess.DEVNULL, capture_output=True,
                              text=True, timeout=timeout_s)
@@ -46,3 +46,13 @@ def claude_code(version="2.1.329"):
     if script.exists():
         return script
     raise Unavailable(f"Claude Code {version} has no program for this machine")
+
+
+def claude_code_for_windows(version="2.1.329"):
+    """The path of the real claude.exe of this version."""
+    modules = install(f"claude-code-windows-{version}", f"@anthropic-ai/claude-code-win32-x64@{version}",
+                      options=["--force"])  # for another system than this
+    program = modules / "@anthropic-ai" / "claude-code-win32-x64" / "claude.exe"
+    if not program.exists():
+        raise Unavailable(f"Claude Code {version} has no program for Windows")
+    return program
