@@ -8,6 +8,7 @@
 #include "agent/status_file.h"
 #include "core/http/client.h"
 #include "platform/platform.h"
+#include "platform/service.h"
 
 enum { ANSWER_LIMIT_MS = 2000 };
 
@@ -214,7 +215,7 @@ int command_status(const struct command_line *line)
     } else if (err.kind == FAIL_NOT_FOUND) {
         error_set(&err, FAIL_NOT_FOUND, "the agent is not running: '%s/status.json' does not exist",
                   run_dir);
-        error_remedy(&err, "start it: systemctl start claude-telemetry-agent");
+        error_remedy(&err, "start it: %s", platform_service_command(PLATFORM_SERVICE_ENABLE));
     }
     if (cJSON_IsObject(status)) {
         code = print_status(status, line);

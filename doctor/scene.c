@@ -8,6 +8,7 @@
 #include "doctor/scene_status.h"
 #include "platform/platform.h"
 #include "platform/processes.h"
+#include "platform/service.h"
 
 enum { MAX_PROCESSES = 64 };
 
@@ -292,8 +293,8 @@ const char *scene_command(const struct scene *scene, const char *verb,
                           char out[SCENE_COMMAND_BYTES])
 {
     bool other_root = strcmp(scene->root, "/") != 0 && *scene->root;
-    snprintf(out, SCENE_COMMAND_BYTES, "sudo claude-telemetry-agent%s%s%s%s %s",
-             other_root ? " --root " : "", other_root ? scene->root : "",
+    snprintf(out, SCENE_COMMAND_BYTES, "%sclaude-telemetry-agent%s%s%s%s %s",
+             platform_admin_prefix(), other_root ? " --root " : "", other_root ? scene->root : "",
              scene->config_path ? " --config " : "", scene->config_path ? scene->config_path : "",
              verb);
     return out;

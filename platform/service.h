@@ -61,6 +61,26 @@ MUST_USE bool platform_machine_id(const char *root, char out[PLATFORM_MACHINE_ID
 /* The folder this program was started from. The caller frees; NULL when it cannot be told. */
 char *platform_program_dir(void);
 
+/* What a person types to do this to the agent's service; a constant. */
+enum platform_service_verb {
+    PLATFORM_SERVICE_ENABLE, /* and start */
+    PLATFORM_SERVICE_RESTART,
+    PLATFORM_SERVICE_RELOAD,
+};
+const char *platform_service_command(enum platform_service_verb verb);
+
+/* Before a command that takes an administrator's rights: "sudo ", or "" where there is no such word. */
+const char *platform_admin_prefix(void);
+
+/* Whether the agent's service starts with the machine, where only the system can tell; else UNKNOWN. */
+enum platform_service_state {
+    PLATFORM_SERVICE_UNKNOWN,
+    PLATFORM_SERVICE_MISSING,
+    PLATFORM_SERVICE_DISABLED,
+    PLATFORM_SERVICE_ENABLED,
+};
+enum platform_service_state platform_service_state(void);
+
 struct platform_child {
     int pid;
     int output_fd; /* its standard output: for the event loop to watch */

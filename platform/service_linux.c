@@ -82,3 +82,13 @@ char *platform_program_dir(void)
     char *slash = strrchr(path, '/');
     return slash ? xstrndup(path, (size_t)(slash - path)) : NULL;
 }
+
+const char *platform_service_command(enum platform_service_verb verb)
+{
+    static const char *const commands[] = {
+        [PLATFORM_SERVICE_ENABLE] = "sudo systemctl enable --now claude-telemetry-agent",
+        [PLATFORM_SERVICE_RESTART] = "sudo systemctl restart claude-telemetry-agent",
+        [PLATFORM_SERVICE_RELOAD] = "sudo systemctl reload claude-telemetry-agent",
+    };
+    return commands[verb];
+}

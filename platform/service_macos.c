@@ -69,3 +69,15 @@ char *platform_program_dir(void)
     char *slash = strrchr(resolved, '/');
     return slash ? xstrndup(resolved, (size_t)(slash - resolved)) : NULL;
 }
+
+const char *platform_service_command(enum platform_service_verb verb)
+{
+    static const char *const commands[] = {
+        [PLATFORM_SERVICE_ENABLE] = "sudo launchctl bootstrap system "
+                                    "/Library/LaunchDaemons/com.claude-telemetry.agent.plist",
+        [PLATFORM_SERVICE_RESTART] =
+            "sudo launchctl kickstart -k system/com.claude-telemetry.agent",
+        [PLATFORM_SERVICE_RELOAD] = "sudo launchctl kill SIGHUP system/com.claude-telemetry.agent",
+    };
+    return commands[verb];
+}

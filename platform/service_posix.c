@@ -14,6 +14,17 @@ const int *platform_request_signals(enum platform_request request)
     return request == PLATFORM_STOP ? stop : reload;
 }
 
+const char *platform_admin_prefix(void)
+{
+    return "sudo ";
+}
+
+/* Files tell: units, and the jobs of launchd. */
+enum platform_service_state platform_service_state(void)
+{
+    return PLATFORM_SERVICE_UNKNOWN;
+}
+
 void platform_service_listen(platform_requested *callback, void *context)
 {
     (void)callback;

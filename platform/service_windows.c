@@ -232,3 +232,43 @@ char *platform_program_dir(void)
     free(wide);
     return path;
 }
+
+const char *platform_service_command(enum platform_service_verb verb)
+{
+    static const char *const commands[] = {
+        [PLATFORM_SERVICE_ENABLE] =
+            "sc config claude-telemetry-agent start= auto && net start claude-telemetry-agent",
+        [PLATFORM_SERVICE_RESTART] =
+            "net stop claude-telemetry-agent && net start claude-telemetry-agent",
+        [PLATFORM_SERVICE_RELOAD] = "sc control claude-telemetry-agent paramchange",
+    };
+    return commands[verb];
+}
+
+const char *platform_admin_prefix(void)
+{
+    return "";
+}
+
+enum platform_service_state platform_service_state(void)
+{
+    union {
+        QUERY_SERVICE_CONFIGW config;
+        uint8_t bytes[8 * 1024];
+    } answer;
+    DWORD size = 0;
+    enum platform_service_state state = PLATFORM_SERVICE_UNKNOWN;
+    SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+    SC_HANDLE service =
+        manager ? OpenServiceW(manager, L"claude-telemetry-agent", SERVICE_QUERY_CONFIG) : NULL;
+    if (!service && GetLastError() == ERROR_SERVICE_DOES_NOT_EXIST)
+        state = PLATFORM_SERVICE_MISSING;
+    if (service && QueryServiceConfigW(service, &answer.config, sizeof answer, &size))
+        state = answer.config.dwStartType == SERVICE_AUTO_START ? PLATFORM_SERVICE_ENABLED
+                                                                : PLATFORM_SERVICE_DISABLED;
+    if (service)
+        CloseServiceHandle(service);
+    if (manager)
+        CloseServiceHandle(manager);
+    return state;
+}

@@ -8,6 +8,7 @@
 #include "core/config/template.h"
 #include "doctor/judge.h"
 #include "platform/platform.h"
+#include "platform/service.h"
 
 enum { DAY_S = 86400, OLD_TOKEN_DAYS = 365 };
 
@@ -16,13 +17,15 @@ enum { DAY_S = 86400, OLD_TOKEN_DAYS = 365 };
 static void check_config(const struct scene *scene, const struct check_target *target,
                          struct finding *f)
 {
+    char reload[JUDGE_TEXT_BYTES];
     (void)target;
+    snprintf(reload, sizeof reload, "run: %s", platform_service_command(PLATFORM_SERVICE_RELOAD));
     for (size_t i = 0; i < scene->problems.count; i++)
         finding_add(f, CHECK_FAIL, scene->problems.items[i].remedy, "%s",
                     scene->problems.items[i].cause);
     if (scene->status.config_error[0] && scene->config)
-        finding_add(f, CHECK_WARN, "run: sudo systemctl reload claude-telemetry-agent",
-                    "the running agent has an older configuration: %s", scene->status.config_error);
+        finding_add(f, CHECK_WARN, reload, "the running agent has an older configuration: %s",
+                    scene->status.config_error);
     if (!scene->config)
         return;
     if (scene->config->file_exists)
@@ -65,10 +68,21 @@ static void check_service(const struct scene *scene, const struct check_target *
     static const char launchd[] = "/Library/LaunchDaemons/com.claude-telemetry.agent.plist";
     struct fs_stat stat;
     bool installed = false;
+    char enable[JUDGE_TEXT_BYTES];
+    bool is_machine = !*scene->root || strcmp(scene->root, "/") == 0;
+    enum platform_service_state state =
+        is_machine ? platform_service_state() : PLATFORM_SERVICE_UNKNOWN;
     (void)target;
+    snprintf(enable, sizeof enable, "run: %s", platform_service_command(PLATFORM_SERVICE_ENABLE));
     for (size_t i = 0; i < 3; i++)
         installed = installed || exists(scene, units[i], &stat);
-    if (is_masked(scene, units[2]))
+    if (state == PLATFORM_SERVICE_ENABLED)
+        finding_add(f, CHECK_OK, NULL, "the service starts with the machine");
+    else if (state == PLATFORM_SERVICE_DISABLED)
+        finding_add(f, CHECK_FAIL, enable,
+                    "the service is installed and does not start with the machine: after its next "
+                    "start nothing takes telemetry");
+    else if (is_masked(scene, units[2]))
         finding_add(f, CHECK_FAIL,
                     "run: sudo systemctl unmask claude-telemetry-agent && sudo systemctl enable "
                     "--now claude-telemetry-agent",
@@ -78,7 +92,7 @@ static void check_service(const struct scene *scene, const struct check_target *
     else if (!installed)
         finding_add(f, CHECK_SKIP, NULL, "the agent is not installed as a service");
     else if (!exists(scene, wanted, &stat))
-        finding_add(f, CHECK_FAIL, "run: sudo systemctl enable --now claude-telemetry-agent",
+        finding_add(f, CHECK_FAIL, enable,
                     "the service is installed and not enabled: after the next start of the machine "
                     "nothing takes telemetry");
     else

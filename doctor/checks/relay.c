@@ -5,6 +5,7 @@
 
 #include "doctor/judge.h"
 #include "doctor/probe.h"
+#include "platform/service.h"
 
 static bool has_relay(const struct scene *scene, struct finding *f)
 {
@@ -21,8 +22,11 @@ static bool has_relay(const struct scene *scene, struct finding *f)
 static void check_running(const struct scene *scene, const struct check_target *target,
                           struct finding *f)
 {
-    static const char start[] = "run: sudo systemctl enable --now claude-telemetry-agent";
+    char start[JUDGE_TEXT_BYTES], restart[JUDGE_TEXT_BYTES];
     (void)target;
+    snprintf(start, sizeof start, "run: %s", platform_service_command(PLATFORM_SERVICE_ENABLE));
+    snprintf(restart, sizeof restart, "run: %s",
+             platform_service_command(PLATFORM_SERVICE_RESTART));
     if (!has_relay(scene, f))
         return;
     const struct probe *p = probe_relay(scene->probes);
@@ -31,7 +35,7 @@ static void check_running(const struct scene *scene, const struct check_target *
                     "nothing listens on 127.0.0.1:%u (%s): Claude Code's records are lost at once",
                     scene_relay_port(scene), p->seen);
     else if (p->status == 0)
-        finding_add(f, CHECK_FAIL, "run: sudo systemctl restart claude-telemetry-agent",
+        finding_add(f, CHECK_FAIL, restart,
                     "127.0.0.1:%u takes connections and does not answer: %s",
                     scene_relay_port(scene), p->seen);
     else if (p->status != 200 || p->broken != PROBE_DONE)
@@ -93,12 +97,15 @@ static void check_token(const struct scene *scene, const struct check_target *ta
 static void check_status(const struct scene *scene, const struct check_target *target,
                          struct finding *f)
 {
+    char restart[JUDGE_TEXT_BYTES];
     (void)target;
+    snprintf(restart, sizeof restart, "run: %s",
+             platform_service_command(PLATFORM_SERVICE_RESTART));
     if (!has_relay(scene, f))
         return;
     if (scene->status.problem[0])
-        finding_add(f, CHECK_WARN, "run: sudo systemctl restart claude-telemetry-agent",
-                    "the agent's status cannot be read: %s", scene->status.problem);
+        finding_add(f, CHECK_WARN, restart, "the agent's status cannot be read: %s",
+                    scene->status.problem);
     else if (!scene->status.is_there)
         finding_add(f, CHECK_SKIP, NULL, "the agent has written no status in '%s'", scene->run_dir);
     else if (scene->status.relay_error[0])
