@@ -72,9 +72,10 @@ char *platform_program_dir(void)
 
 const char *platform_service_command(enum platform_service_verb verb)
 {
+    static const char bootstrap[] = "sudo launchctl bootstrap system "
+                                    "/Library/LaunchDaemons/com.claude-telemetry.agent.plist";
     static const char *const commands[] = {
-        [PLATFORM_SERVICE_ENABLE] = "sudo launchctl bootstrap system "
-                                    "/Library/LaunchDaemons/com.claude-telemetry.agent.plist",
+        [PLATFORM_SERVICE_ENABLE] = bootstrap,
         [PLATFORM_SERVICE_RESTART] =
             "sudo launchctl kickstart -k system/com.claude-telemetry.agent",
         [PLATFORM_SERVICE_RELOAD] = "sudo launchctl kill SIGHUP system/com.claude-telemetry.agent",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Compiles everything that runs on a developer's Mac for both of its processors, with zig cc, and links
-# what needs no third-party library: so that what only a Mac can run cannot rot here. Where the
-# compiler cannot be had, says so and ends well.
+# Compiles everything that runs on a developer's Mac for both of its processors, with zig cc, and links agent and
+# doctor against the names of their libraries: so that what only a Mac can run cannot rot here. Where the compiler
+# cannot be had, says so and ends well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -64,13 +64,36 @@ export -f compile
 newest_header=$(git ls-files --cached --others --exclude-standard '*.h' | xargs ls -t | sed -n 1p) # reads to the end: "head" would end ls by a signal
 export zig out headers newest_header
 
+# The third-party libraries as the linker sees them: every name that this system's builds of them export. What is
+# missing then is missing in ours, or in the system's own library.
+write_stub() {
+  local library symbols=$out/symbols
+  for library in event_core ssl crypto nghttp2 curl cjson yaml z; do
+    nm -D --defined-only "$(gcc -print-file-name="lib$library.so")" | sed -n 's/.* [TDBRVW] \([A-Za-z_0-9]*\).*/\1/p'
+  done | sort -u >"$symbols"
+  echo __cpu_model >>"$symbols" # of the compiler's own runtime on a Mac, which zig does not bring
+  {
+    printf -- '--- !tapi-tbd\ntbd-version: 4\ntargets: [ arm64-macos, x86_64-macos ]\n'
+    printf 'install-name: /usr/local/lib/libothers.dylib\nexports:\n  - targets: [ arm64-macos, x86_64-macos ]\n    symbols: [ '
+    sed 's/^/_/' "$symbols" | paste -sd, -
+    printf ' ]\n...\n'
+  } >"$out/libothers.tbd"
+}
+
+mkdir -p "$out"
+write_stub
 for target in aarch64-macos x86_64-macos; do
   list_sources | xargs -P "$jobs" -I{} nice bash -c 'compile "$@"' _ "$target" {}
-  # No program, so all of it must be found: in each other or in the system's library.
-  linked=()
-  for object in "$out/$target"/{base,platform,core_json,core_otlp,core_plist,core_log}_*.o; do
-    linked+=("$object")
+  shared=() agent=() doctor=()
+  for source in $(list_sources); do
+    object=$out/$target/${source//\//_}.o
+    case $source in
+    agent/main.c | agent/command_*.c | agent/service*.c) agent+=("$object") ;;
+    doctor/*) doctor+=("$object") ;;
+    *) shared+=("$object") ;;
+    esac
   done
-  "$zig" cc -target "$target" -dynamiclib -o "$out/$target/parts.dylib" "${linked[@]}"
-  echo "macos-compile: $target: $(list_sources | wc -l) files compiled, ${#linked[@]} linked"
+  "$zig" cc -target "$target" -o "$out/$target/claude-telemetry-agent" "${shared[@]}" "${agent[@]}" -L "$out" -lothers
+  "$zig" cc -target "$target" -o "$out/$target/claude-telemetry-doctor" "${shared[@]}" "${doctor[@]}" -L "$out" -lothers
+  echo "macos-compile: $target: $(list_sources | wc -l) files compiled, agent and doctor linked"
 done
