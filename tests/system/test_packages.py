@@ -154,7 +154,7 @@ class Installed(unittest.TestCase):
         self.root.write("/etc/claude-telemetry/token", "none", "0400", "claude-telemetry:claude-telemetry")
         self.root.write("/etc/claude-telemetry/agent.yaml", CONFIG, "0640", "root:claude-telemetry")
 
-    def start(self, *words, user):
+    def start(self, *words, user=None):
         process = self.root.start(*words, user=user, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
         def end():  # what it started in there ends with the root
@@ -192,15 +192,22 @@ class Installed(unittest.TestCase):
         return listed["records"]
 
     def spy(self):
+        """One that tries to read, and one that looks at modes whenever the kernel says that something changed."""
         self.root.write("/tmp/spy.py", SPY)
-        spy = self.start("python3", "/tmp/spy.py", *SECRETS, user="nobody")
-        self.assertEqual(spy.stdout.readline(), "ready\n")
+        self.root.copy_in(pathlib.Path(__file__).parent / "support/watch_modes.py", "/tmp/watch_modes.py")
+        spies = {"/tmp/spy.py": self.start("python3", "/tmp/spy.py", *SECRETS, user="nobody"),
+                 "/tmp/watch_modes.py": self.start("python3", "/tmp/watch_modes.py", "/etc/claude-telemetry", "/var/lib/claude-telemetry")}
+        for spy in spies.values():
+            self.assertEqual(spy.stdout.readline(), "ready\n")
 
         def report():
-            self.root.run("pkill", "-TERM", "-f", "/tmp/spy.py")
-            tried, *got = spy.communicate(timeout=30)[0].split()
-            self.assertGreater(int(tried), len(SECRETS))
-            return got
+            found = []
+            for script, spy in spies.items():
+                self.root.run("pkill", "-TERM", "-f", script)
+                looked, *got = spy.communicate(timeout=30)[0].split()
+                self.assertGreater(int(looked), len(SECRETS))
+                found += got
+            return found
         return report
 
     def state(self, name=AGENT):
