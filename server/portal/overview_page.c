@@ -192,6 +192,8 @@ static bool put_sections(const struct portal *p, struct page *page, struct route
         put_nothing(page, call);
         return true;
     }
+    if (view->names == PRIVACY_COHORTS && o->before[SUM_PEOPLE] < PRIVACY_MIN_COHORT)
+        memset(o->before, 0, sizeof o->before); /* the change would give theirs away */
     if (view->names == PRIVACY_COHORTS && o->now[SUM_PEOPLE] < PRIVACY_MIN_COHORT) {
         html_raw(page, "<p class=\"empty\">Fewer than five people: nothing is shown.</p>");
         return true;

@@ -467,6 +467,11 @@ START_TEST(every_field_filters)
         expect_found(&query, "one value");
         filter.value_count = 3; /* any of them; "" is for rows without one */
         expect_found(&query, "any of three values");
+        filter.none_of = true;
+        expect_found(&query, "none of three values");
+        filter.value_count = 1;
+        expect_found(&query, "not one value");
+        filter.none_of = false;
         filter.value_count = 0;
         expect_found(&query, "no value");
     }
