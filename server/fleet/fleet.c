@@ -59,17 +59,18 @@ static bool check_secret(struct fleet *f, struct route_call *call, const char *s
     struct error err = {0};
     uint64_t now = now_of(f);
     source_of_address(call->request->remote_address, source);
-    uint32_t wait_s = throttle_wait_s(f->guesses, source, GUESSES, now);
-    if (wait_s > 0) {
-        answer_error_later(call->exchange, 429, "too_many_tries",
-                           "too many wrong enrolment secrets from this address", wait_s);
-        return false;
-    }
     crypto_sha256(bytes_of(secret), hash);
     if (!f->store->secret_use(f->options.control, hash, out, &err)) {
         if (err.kind != FAIL_NOT_FOUND) {
             log_failure(f->options.log, LOG_ERROR_LEVEL, "fleet", "cannot enrol", &err);
             answer_failure(call->exchange, &err);
+            return false;
+        }
+        /* Only who is wrong waits: an office behind one address must not pay for one machine. */
+        uint32_t wait_s = throttle_wait_s(f->guesses, source, GUESSES, now);
+        if (wait_s > 0) {
+            answer_error_later(call->exchange, 429, "too_many_tries",
+                               "too many wrong enrolment secrets from this address", wait_s);
             return false;
         }
         throttle_failed(f->guesses, source, now);

@@ -140,6 +140,8 @@ class Fleet(unittest.TestCase):
         for _ in range(12):
             status, _ = self.enroll("wrong again")
         self.assertEqual(status, 429)
+        fresh = self.server.cli("enrollment-secret", "create")
+        self.assertEqual(self.enroll(fresh, hardware="hw-2")[0], 200)  # behind the same address
 
     def test_the_real_agent_enrols_reports_and_says_goodbye(self):
         agent = programs.Agent(self.folder, self.server.url, self.server.token)
