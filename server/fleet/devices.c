@@ -1,10 +1,9 @@
 /* /api/v1/devices: what people ask about the fleet. */
 #include "core/json/writer.h"
 #include "platform/platform.h"
-#include "server/auth/identity.h"
 #include "server/fleet/device.h"
 #include "server/query/policies.h"
-#include "server/store/audit.h"
+#include "server/router/note.h"
 #include <stdio.h>
 
 enum { LIST_BYTES = 64 * 1024 * 1024, MAX_FLIPS = 50 };
@@ -259,19 +258,6 @@ void fleet_get_device(void *context, struct route_call *call)
 
 /* ---- Remote doctor ---- */
 
-static bool note_request(struct fleet *f, const struct route_call *call, const char *device_id,
-                         struct error *err)
-{
-    char source[SOURCE_BYTES];
-    source_of_address(call->request->remote_address, source);
-    const struct audit_note note = {.who = call->who.email,
-                                    .role = role_name(call->who.role),
-                                    .action = "doctor.request",
-                                    .source = source,
-                                    .subject = bytes_of(device_id)};
-    return audit_add(f->options.control, &note, clock_wall_ns(f->options.clock), err);
-}
-
 void fleet_ask_doctor(void *context, struct route_call *call)
 {
     struct fleet *f = context;
@@ -285,7 +271,9 @@ void fleet_ask_doctor(void *context, struct route_call *call)
     bool good = find(f, call, &one, &err);
     buffer_clear(&one.heartbeat);
     command.device = one.device.id;
-    good = good && note_request(f, call, one.device.device_id, &err) &&
+    good = good &&
+           route_note(f->options.control, f->options.clock, call, "doctor.request",
+                      bytes_of(one.device.device_id), &err) &&
            f->store->command_add(f->options.control, &command, &err);
     json_object_open(&w);
     json_put_key(&w, "commandId");

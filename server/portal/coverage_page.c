@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "server/portal/source_rows.h"
 #include "server/portal/view.h"
+#include "server/router/note.h"
 
 enum { MAX_SILENT = 500, ROW_BYTES = 16 * 1024, USAGE_ARENA_MIB = 256, CSV_MIB = 64 };
 
@@ -253,7 +254,8 @@ void portal_serve_coverage_csv(void *context, struct route_call *call)
     struct portal *p = context;
     struct error err = {0};
     struct buffer out = {.max_bytes = CSV_MIB * MIB};
-    if (make_csv(p, call, &out, &err))
+    if (make_csv(p, call, &out, &err) &&
+        route_note_question(p->control, p->clock, call, "export", &err))
         page_answer_csv(call->exchange, "attachment; filename=\"coverage.csv\"",
                         buffer_bytes(&out));
     else

@@ -8,6 +8,7 @@
 #include "server/portal/device_facts.h"
 #include "server/portal/pages.h"
 #include "server/query/policies.h"
+#include "server/router/note.h"
 #include "server/store/fleet.h"
 
 enum { MAX_FLIPS = 50, MAX_LEAVES = 400, PATH_BYTES = 256 };
@@ -359,12 +360,13 @@ void portal_ask_doctor(void *context, struct route_call *call)
     buffer_clear(&device.heartbeat);
     platform_uuid(command.id);
     command.device = device.row.id;
-    if (!found || !p->control->kind->fleet->command_add(p->control, &command, &err)) {
+    if (!found ||
+        !route_note(p->control, p->clock, call, "doctor.request", bytes_of(device.row.device_id),
+                    &err) ||
+        !p->control->kind->fleet->command_add(p->control, &command, &err)) {
         answer_not_found(p, call, &err);
         return;
     }
-    log_info(p->log, "audit", "doctor asked for device=%s by=%s", device.row.device_id,
-             call->who.email);
     char location[FLEET_ID_BYTES + 32];
     snprintf(location, sizeof location, "/fleet/%s?asked=1", device.row.device_id);
     const char *const headers[] = {"location", location, "cache-control", "no-store", NULL};

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "server/portal/device_facts.h"
 #include "server/portal/pages.h"
+#include "server/portal/watched_section.h"
 #include "server/query/people.h"
 #include "server/store/fleet.h"
 
@@ -235,7 +236,9 @@ void portal_show_fleet(void *context, struct route_call *call)
         put_counts(&page, &list);
         put_search(&page, &list);
         put_rows(&page, &list);
-    } else {
+        done = portal_put_watched(&page, p, list.now_ns, &err);
+    }
+    if (!done) {
         portal_put_failure(p, &page, "cannot list devices", &err);
     }
     free(list.rows);

@@ -6,6 +6,7 @@
 #include "server/portal/message_tree.h"
 #include "server/portal/pages.h"
 #include "server/query/people.h"
+#include "server/router/note.h"
 
 struct reading {
     const struct portal *portal;
@@ -173,9 +174,13 @@ static void put_body(const struct reading *r, const struct message *m)
                  "reading it is noted in the audit log.</p></section>");
         return;
     }
-    log_info(r->portal->log, "audit", "message bodies may have been read by=%s path=%.*s",
-             r->call->who.email, (int)r->call->request->path.len,
-             (const char *)r->call->request->path.data);
+    if (!route_note_question(r->portal->control, r->portal->clock, r->call, "message.read",
+                             r->err)) {
+        portal_put_failure(r->portal, page, "the text is not shown: that cannot be noted now",
+                           r->err);
+        html_raw(page, "</section>");
+        return;
+    }
     html_raw(page, "<pre class=\"body\" tabindex=\"0\">");
     html_text(page, m->body);
     html_raw(page, "</pre>");

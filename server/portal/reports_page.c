@@ -4,6 +4,7 @@
 
 #include "server/portal/pages.h"
 #include "server/portal/reports.h"
+#include "server/router/note.h"
 
 static void put_figure(struct page *page, const char *title, double value, enum sheet_unit unit)
 {
@@ -172,7 +173,8 @@ void portal_serve_csv(void *context, struct route_call *call)
     struct error err = {0};
     struct buffer out = {.max_bytes = 64 * MIB};
     char name[64];
-    if (make_csv(p, call, &out, name, &err)) {
+    if (make_csv(p, call, &out, name, &err) &&
+        route_note_question(p->control, p->clock, call, "export", &err)) {
         page_answer_csv(call->exchange, name, buffer_bytes(&out));
     } else {
         portal_answer_csv_failure(p, call, &err);

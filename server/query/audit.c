@@ -6,6 +6,7 @@
 #include "core/json/writer.h"
 #include "server/query/handlers.h"
 #include "server/query/instant.h"
+#include "server/router/note.h"
 #include "server/store/audit.h"
 
 enum { DEFAULT_TAKE = 100, MAX_TAKE = 1000 };
@@ -13,26 +14,7 @@ enum { DEFAULT_TAKE = 100, MAX_TAKE = 1000 };
 bool query_note(const struct query *q, struct route_call *call, const char *action,
                 struct error *err)
 {
-    char source[SOURCE_BYTES];
-    struct buffer subject = {.max_bytes = AUDIT_SUBJECT_BYTES};
-    source_of_address(call->request->remote_address, source);
-    struct bytes path = call->request->path, query = call->request->query;
-    /* A question longer than an entry is cut, not lost. */
-    size_t room = AUDIT_SUBJECT_BYTES - 2;
-    bool fits = buffer_append(&subject, bytes_make(path.data, path.len < room ? path.len : room));
-    if (fits && query.len > 0 && subject.len < room) {
-        room -= subject.len;
-        fits = buffer_append_byte(&subject, '?') &&
-               buffer_append(&subject, bytes_make(query.data, query.len < room ? query.len : room));
-    }
-    const struct audit_note note = {.who = call->who.email,
-                                    .role = role_name(call->who.role),
-                                    .action = action,
-                                    .source = source,
-                                    .subject = buffer_bytes(&subject)};
-    bool done = fits && audit_add(q->control, &note, clock_wall_ns(q->clock), err);
-    buffer_clear(&subject);
-    return done;
+    return route_note_question(q->control, q->clock, call, action, err);
 }
 
 struct audit_page {

@@ -166,6 +166,8 @@ class Tokens(Health):
         red = self.expect("token", "red", "revoked_in_use")
         self.assertIn("127.0.0.1", red["reason"])
         self.assertIn("6 refusals", red["reason"])
+        page = programs.http("GET", self.server.url + "/fleet", None, {"Authorization": f"Bearer {self.server.jwt}"})[2].decode()
+        self.assertIn("revoked, and still sent from 127.0.0.1", page)
         self.assertEqual(self.server.token[:12], self.server.get("/api/v1/refusals")["items"][0]["tokenPrefix"])
         self.server.advance(16 * 60)
         self.expect("token", "grey", "revoked")

@@ -9,8 +9,10 @@ import re
 import resource
 import select
 import shutil
+import signal
 import socket
 import sqlite3
+import ssl
 import sys
 import threading
 import time
@@ -21,7 +23,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from scripts import demo  # noqa: E402
-from tests.system.support import programs  # noqa: E402
+from tests.system.support import certificates, programs  # noqa: E402
 
 LOGS = (demo.DATA / "s01-basic-0001-logs.bin").read_bytes()
 
@@ -75,6 +77,15 @@ class Audit(OperationsTest):
         everything = json.dumps(self.entries(take=1000))
         for secret in self.server.token, programs.PASSWORD, "gone@example.com", auditor:
             self.assertNotIn(secret, everything)
+        cookie = Sessions.log_in(self)  # an admin, who may read bodies
+        row = self.server.messages(type="ai.prompt")[0]
+        page = f"/messages/{row['id']}"
+        sheet = "/coverage.csv?sheet=days"
+        for path in page, sheet:
+            self.assertEqual(200, programs.http("GET", self.server.url + path, None, {"Cookie": cookie})[0], path)
+        self.assertEqual([page], [e["subject"] for e in self.entries(action="message.read") if e["who"] == Sessions.EMAIL
+                                  and not e["subject"].startswith("/api")])
+        self.assertIn(sheet, [e["subject"] for e in self.entries(action="export")])
         status, _, _ = programs.http("GET", self.server.url + "/api/v1/audit", None,
                                      {"Authorization": f"Bearer {analyst}"})
         self.assertEqual(403, status)
@@ -95,7 +106,7 @@ class Sessions(OperationsTest):
     EMAIL = "admin@example.com"
 
     def log_in(self):
-        form = urllib.parse.urlencode({"email": self.EMAIL, "password": programs.PASSWORD}).encode()
+        form = urllib.parse.urlencode({"email": Sessions.EMAIL, "password": programs.PASSWORD}).encode()
         request = urllib.request.Request(self.server.url + "/login", data=form, method="POST",
                                          headers={"Content-Type": "application/x-www-form-urlencoded"})
         class Stay(urllib.request.HTTPRedirectHandler):
@@ -245,6 +256,33 @@ class Upgrade(unittest.TestCase):
             with sqlite3.connect(server.data / f"{name}.db") as db:
                 self.assertEqual("ok", db.execute("PRAGMA integrity_check").fetchone()[0])
             db.close()
+
+
+class Certificate(unittest.TestCase):
+    def test_a_renewed_certificate_is_taken_on_sighup_and_a_broken_one_is_not(self):
+        folder = programs.Folder()
+        path = folder.__enter__()
+        self.addCleanup(folder.__exit__, None, None, None)
+        authority = certificates.Authority(path / "ca")
+        shown = lambda: ssl.get_server_certificate(("127.0.0.1", server.port), timeout=10)  # noqa: E731
+        (first, first_key), (second, second_key) = authority.issue("first"), authority.issue("second")
+        cert, key = path / "server.pem", path / "server-key.pem"
+        shutil.copy(first, cert)
+        shutil.copy(first_key, key)
+        server = programs.Server(path)
+        server.program.command += ["--tls-cert", cert, "--tls-key", key]
+        server.program.start()
+        self.addCleanup(server.program.stop)
+        as_der = lambda file: ssl.PEM_cert_to_DER_cert(file.read_text())  # noqa: E731
+        programs.wait_until(lambda: ssl.PEM_cert_to_DER_cert(shown()) == as_der(first), what="the first certificate")
+        shutil.copy(second, cert)
+        shutil.copy(second_key, key)
+        server.program.process.send_signal(signal.SIGHUP)
+        programs.wait_until(lambda: ssl.PEM_cert_to_DER_cert(shown()) == as_der(second), what="the second certificate")
+        cert.write_text("nonsense")
+        server.program.process.send_signal(signal.SIGHUP)
+        programs.wait_until(lambda: "cannot read the certificate" in server.program.log.read_text(), what="the complaint")
+        self.assertEqual(as_der(second), ssl.PEM_cert_to_DER_cert(shown()))
 
 
 class Backup(OperationsTest):
