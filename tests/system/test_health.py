@@ -60,7 +60,7 @@ def attribute(key, value):
     return {"key": key, "value": {kind: str(value) if kind == "intValue" else value}}
 
 
-@unittest.skipUnless(CLOCKED.exists(), f"{CLOCKED} is not built")
+@unittest.skipUnless(CLOCKED.parent.exists(), f"{CLOCKED.parent}: a build without its tests")
 class Health(unittest.TestCase):
     def setUp(self):
         folder = programs.Folder()
