@@ -142,6 +142,10 @@ class Health(unittest.TestCase):
         return [(c["from"], c["to"], c["code"]) for c in
                 self.server.get("/api/v1/health/changes", subject=f"{item['kind']}:{item['id']}")["items"]]
 
+    def wait_for_change(self, item, to):
+        """A device is judged when it is asked for; its change is kept when the server looks by itself."""
+        programs.wait_until(lambda: self.changes(item)[0][1] == to, what=f"the change to {to} kept")
+
 
 class Tokens(Health):
     def test_a_token_from_unused_to_stale_and_every_change_is_kept(self):
@@ -276,12 +280,14 @@ class Devices(Health):
         device = self.expect("device", "green", "ok")
         self.server.advance(3 * HOUR)
         self.expect("device", "yellow", "late")
+        self.wait_for_change(device, "yellow")
         self.assertEqual(200, self.request(token=token))
         self.server.advance(61)
         self.expect("device", "red", "silent_in_use")
+        self.wait_for_change(device, "red")
         self.beat(token, 2, offline_reason="10800 s: could not resolve host")
         self.expect("device", "green", "ok")
-        programs.wait_until(lambda: len(self.changes(device)) == 4, what="four changes")
+        self.assertEqual(4, len(self.changes(device)))
         newest = self.server.get("/api/v1/health/changes", subject=f"device:{device['id']}")["items"][0]
         self.assertEqual(("red", "green"), (newest["from"], newest["to"]))
         self.assertIn("could not resolve host", newest["reason"])
