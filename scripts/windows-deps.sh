@@ -104,15 +104,16 @@ build_libevent() {
   pc libevent_core '-levent_core -liphlpapi -lws2_32'
 }
 build_openssl() {
-  local build=$work/openssl/build
+  local build=$work/openssl/build own='C:/Program Files/Common Files/SSL'
+  local folders=("OPENSSLDIR=$own" "ENGINESDIR=$own/engines" "MODULESDIR=$own/modules") # Configure takes no drive
   mkdir -p "$build"
   # Its folder of settings is one that only administrators write to, and is not looked into: one below C: could be
   # anybody's. What TLS of today needs is built, the rest is not.
   (cd "$build" && perl ../source/Configure mingw64 --cross-compile-prefix=$host- --prefix="$sysroot" --libdir=lib \
-    --openssldir='C:/Program Files/Common Files/SSL' no-autoload-config \
+    no-autoload-config \
     no-shared no-tests no-engine no-module no-legacy no-asm no-dtls no-comp no-srp no-ts no-cmp no-gost no-md4 no-mdc2 \
     no-whirlpool no-aria no-camellia no-seed no-idea no-bf no-cast no-sm2 no-sm3 no-sm4 &&
-    nice make -s -j"$jobs" build_libs && make -s install_dev)
+    nice make -s -j"$jobs" "${folders[@]}" build_libs && make -s install_dev)
   pc openssl '-lssl -lcrypto -lws2_32 -lgdi32 -lcrypt32'
 }
 # With OpenSSL, as on the other systems: what a private CA file means, and why a certificate is refused, is the

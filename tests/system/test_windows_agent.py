@@ -1,17 +1,20 @@
 """Agent and doctor as Windows programs, run under Wine: real telemetry through the relay to a server of this system."""
 import getpass
+import http.server
 import json
 import os
 import pathlib
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from scripts import demo  # noqa: E402
-from tests.system.support import programs  # noqa: E402
+from tests.system.support import certificates, programs  # noqa: E402
 from tests.system.support.wine import PROGRAM, Wine  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("CT_BIN_WINDOWS", programs.ROOT / "build/mingw/bin"))
@@ -194,6 +197,48 @@ class Windows(unittest.TestCase):
         self.assertEqual(relay.status()["relay"]["port"], port)
         wine.run("reg", "add", policy + r"\relay", "/v", "listne", "/d", "x", "/f", "/reg:64")
         self.assertEqual(wine.run(AGENT, "check-config")[1], 2)
+        self.assertEqual(relay.stop(), 0)
+
+    def test_a_private_authority_is_trusted_where_it_is_named_and_only_there(self):
+        authority = certificates.Authority(folder / "authority")
+        taken = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                pass  # a client that does not trust us hangs up
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*authority.issue("receiver"))
+        receiver = Quiet(("127.0.0.1", 0), Handler)
+        receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        self.addCleanup(receiver.server_close)
+        self.addCleanup(receiver.shutdown)
+
+        relay = self.windows_agent()
+        shutil.copy(authority.file, relay.data / "ca.pem")
+        config = (relay.data / "agent.yaml").read_text().replace(
+            self.server.url, f"https://127.0.0.1:{receiver.server_port}")
+        (relay.data / "agent.yaml").write_text(config)
+        relay.start()
+        name, path, headers, body = next(iter(demo.recordings()))
+        send = {**headers, **relay.headers()}
+        self.assertEqual(programs.http("POST", relay.url + path, body, send)[0], 200)
+        error = programs.wait_until(lambda: relay.status()["destinations"][0]["last_error"], 30, "a refusal")
+        self.assertIn("TLS failed", error)
+        self.assertEqual((relay.stop(), taken), (0, []))
+        (relay.data / "agent.yaml").write_text(config + "    ca_file: C:/ProgramData/ClaudeTelemetry/ca.pem\n")
+        relay.start()
+        programs.wait_until(lambda: taken, 60, "delivery")
         self.assertEqual(relay.stop(), 0)
 
     def test_the_doctor_sees_the_machine(self):
