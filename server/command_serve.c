@@ -218,11 +218,13 @@ static bool open_parts(struct service *s, struct error *err)
     s->people = people_create(s->messages, s->control, s->clock, err);
     if (!s->people)
         return false;
+    enum privacy viewers = settings->viewers_in_cohorts ? PRIVACY_COHORTS : PRIVACY_SUMS;
     s->query = (struct query){
         .messages = s->messages,
         .control = s->control,
         .integrations = &settings->integrations,
         .people = s->people,
+        .viewers = viewers,
         .ingest = s->ingest,
         .gate = s->gate,
         .login = s->login,
@@ -237,6 +239,7 @@ static bool open_parts(struct service *s, struct error *err)
         .control = s->control,
         .integrations = &settings->integrations,
         .people = s->people,
+        .viewers = viewers,
         .login = s->login,
         .sessions = s->sessions,
         .clock = s->clock,

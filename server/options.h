@@ -44,6 +44,7 @@ struct settings {
     uint32_t max_request_mib, max_receiving_mib, loops;
     struct integrations integrations;
     bool import_daily;
+    bool viewers_in_cohorts; /* else they see the sums of everybody */
     char *alert_webhook_url, *alert_secret, *alert_slack_url, *alert_ca_file; /* NULL: none */
     uint32_t alert_after_s, alert_every_s;
 };

@@ -15,6 +15,8 @@
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
+static const char *const viewers[] = {"sums", "cohorts", NULL};
+
 static const char *const beta_keys[] = {"none", "enterprise_api", "admin_api", NULL};
 
 static const struct config_key keys[] = {
@@ -72,6 +74,12 @@ static const struct config_key keys[] = {
      .fallback = "text",
      .summary = "Lines for people, or JSON.",
      .choices = formats},
+    {.path = "privacy.viewers",
+     .type = CONFIG_ENUM,
+     .fallback = "sums",
+     .summary = "What the role viewer sees: sums of everybody, or only those that five people "
+                "stand behind (cohorts).",
+     .choices = viewers},
     {.path = "alerts.webhook_url",
      .type = CONFIG_TEXT,
      .summary =
@@ -381,6 +389,7 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
     out->max_request_mib = (uint32_t)config_integer(config, "max_request_mib");
     out->max_receiving_mib = (uint32_t)config_integer(config, "max_receiving_mib");
     out->loops = (uint32_t)config_integer(config, "loops");
+    out->viewers_in_cohorts = strcmp(config_text(config, "privacy.viewers"), "cohorts") == 0;
     bool good = read_log(o, config, out, err) && read_integrations(config, out, err) &&
                 read_alerts(config, out, err) && check(out, err);
     config_destroy(config);

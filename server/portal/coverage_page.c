@@ -203,7 +203,7 @@ void portal_show_coverage(void *context, struct route_call *call)
         return;
     }
     struct covered c = {0};
-    if (view.names != PRIVACY_COHORTS)
+    if (privacy_has_people(view.names))
         c.rows = xcalloc(MAX_SILENT, sizeof *c.rows);
     page_open(&page, call, TAB_COVERAGE, "Coverage");
     view_put_day_form(&page, &view, "/coverage");
@@ -236,8 +236,8 @@ static bool make_csv(const struct portal *p, struct route_call *call, struct buf
         return false;
     if (!silent && !bytes_equal_text(arguments_get(&call->query, "sheet"), "days"))
         return error_set(err, FAIL_INVALID, "'sheet' must be silent or days");
-    if (silent && view.names == PRIVACY_COHORTS)
-        return error_set(err, FAIL_DENIED, "in cohorts, there is no sheet by person");
+    if (silent && !privacy_has_people(view.names))
+        return error_set(err, FAIL_DENIED, "among sums, there is no sheet by person");
     if (silent) {
         c.csv = out;
         if (!buffer_append_text(out, coverage_csv_head()))

@@ -215,9 +215,9 @@ void portal_show_message(void *context, struct route_call *call)
     uint8_t key[MESSAGE_KEY_BYTES];
     struct reading r = {.portal = p, .page = &page, .call = call, .err = &tree_err};
     struct bytes names = arguments_get(&call->query, "names");
-    if (names.len > 0 && (!privacy_of_name(names, &r.names) || r.names == PRIVACY_COHORTS)) {
+    if (names.len > 0 && (!privacy_of_name(names, &r.names) || !privacy_has_people(r.names))) {
         page_answer_problem(call, TAB_MESSAGES, 403, "Message",
-                            "In cohorts, single messages are not shown.");
+                            "Among sums, single messages are not shown.");
         return;
     }
     if (!message_key_of_id(call->parameters[0], key))

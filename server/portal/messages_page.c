@@ -55,8 +55,8 @@ static bool read_list(struct list *l, struct error *err)
     l->rows = (struct message_page){.take = PAGE_ROWS + 1};
     if (!view_read(l->portal, l->call, &l->view, err) || !read_mark(l, err))
         return false;
-    if (l->view.names == PRIVACY_COHORTS)
-        return error_set(err, FAIL_DENIED, "in cohorts, single messages are not shown");
+    if (!privacy_has_people(l->view.names))
+        return error_set(err, FAIL_DENIED, "among sums, single messages are not shown");
     for (size_t i = 0; i < l->view.filter_count; i++)
         l->filters[l->filter_count++] = l->view.filters[i + 1];
     for (size_t i = 0; i < EXTRA_COUNT; i++) {

@@ -145,7 +145,7 @@ static bool put_people(const struct portal *p, struct page *page, struct route_c
     sheet_sort(&teams, SUM_COST, 0);
     link_rows(&teams, view, "team");
     put_section(page, &teams, view);
-    if (view->names == PRIVACY_COHORTS)
+    if (!privacy_has_people(view->names))
         return true;
     people->column_count--; /* how many people a person is needs no column */
     sheet_sort(people, SUM_COST, TOP_ROWS);

@@ -14,6 +14,7 @@ struct portal {
     const struct clock *clock;
     struct log *log;
     struct people *people; /* teams and pseudonyms */
+    enum privacy viewers;
 };
 
 enum { PORTAL_TIME_LIMIT_MS = 5000 }; /* of one question to the store */

@@ -100,6 +100,7 @@ struct portal *portal_create(const struct portal_options *options)
                          .control = options->control,
                          .integrations = options->integrations,
                          .people = options->people,
+                         .viewers = options->viewers,
                          .login = options->login,
                          .sessions = options->sessions,
                          .clock = options->clock,

@@ -15,6 +15,7 @@
 #include "server/auth/login.h"
 #include "server/auth/session.h"
 #include "server/importers/integrations.h"
+#include "server/query/privacy.h"
 #include "server/router/router.h"
 #include "server/store/control.h"
 #include "server/store/messages.h"
@@ -28,6 +29,7 @@ struct portal_options {
     struct control_store *control;
     const struct integrations *integrations;
     struct people *people;
+    enum privacy viewers; /* what that role sees: sums or cohorts */
     struct login *login;
     struct sessions *sessions;
     const struct clock *clock;

@@ -64,7 +64,7 @@ static void put_csv_link(struct page *page, const struct view *view, enum report
 
 static bool is_shown(const struct view *view, enum report report)
 {
-    return report != REPORT_PEOPLE || view->names != PRIVACY_COHORTS;
+    return report != REPORT_PEOPLE || privacy_has_people(view->names);
 }
 
 static void put_contents(struct page *page, const struct view *view)

@@ -41,10 +41,11 @@ static bool read_days(const struct portal *p, const struct route_call *call, str
     return true;
 }
 
-static bool read_names(const struct route_call *call, struct view *v, struct error *err)
+static bool read_names(const struct portal *p, const struct route_call *call, struct view *v,
+                       struct error *err)
 {
     v->names_forced = call->who.role < ROLE_ANALYST;
-    if (!privacy_read(call, &v->names, err))
+    if (!privacy_read(call, p->viewers, &v->names, err))
         return false;
     if (v->names != PRIVACY_NAMED && v->person.len > 0)
         return error_set(err, FAIL_DENIED, "one person alone is shown by name only");
@@ -95,7 +96,7 @@ bool view_read(const struct portal *p, struct route_call *call, struct view *out
                          .model = arguments_get(&call->query, "model"),
                          .person = arguments_get(&call->query, "person"),
                          .team = arguments_get(&call->query, "team")};
-    if (!read_days(p, call, out, err) || !read_names(call, out, err))
+    if (!read_days(p, call, out, err) || !read_names(p, call, out, err))
         return false;
     add_filter(out, FIELD_SYSTEM, out->system);
     add_filter(out, FIELD_MODEL, out->model);
@@ -313,6 +314,7 @@ static void put_names(struct page *page, const struct view *view)
     open_select(page, "names", "People");
     put_option(page, bytes_of("named"), "By name", view->names == PRIVACY_NAMED);
     put_option(page, bytes_of("pseudonymous"), "By pseudonym", view->names == PRIVACY_PSEUDONYMOUS);
+    put_option(page, bytes_of("sums"), "Sums only", view->names == PRIVACY_SUMS);
     put_option(page, bytes_of("cohorts"), "In cohorts", view->names == PRIVACY_COHORTS);
     html_raw(page, "</select></label>");
 }

@@ -66,7 +66,7 @@ static bool read_arguments(const struct query *q, const struct route_call *call,
                            struct error *err)
 {
     struct bytes source = arguments_get(&call->query, "source");
-    if (!check_names(&call->query, err) || !privacy_read(call, &d->names, err) ||
+    if (!check_names(&call->query, err) || !privacy_read(call, q->viewers, &d->names, err) ||
         !range_read(&call->query, clock_wall_ns(q->clock), &d->range, err))
         return false;
     d->has_only = source.len > 0;
@@ -78,9 +78,9 @@ static bool read_arguments(const struct query *q, const struct route_call *call,
             return false;
     if (d->grouping == 0)
         d->grouping =
-            d->names == PRIVACY_COHORTS ? (unsigned)USAGE_BY_MODEL : (unsigned)USAGE_BY_PERSON;
-    if ((d->grouping & USAGE_BY_PERSON) && d->names == PRIVACY_COHORTS) {
-        error_set(err, FAIL_DENIED, "'person' tells people apart, and cohorts do not");
+            privacy_has_people(d->names) ? (unsigned)USAGE_BY_PERSON : (unsigned)USAGE_BY_MODEL;
+    if ((d->grouping & USAGE_BY_PERSON) && !privacy_has_people(d->names)) {
+        error_set(err, FAIL_DENIED, "'person' tells people apart, and sums do not");
         return error_remedy(err, "use groupBy=model, or ask with names=named, which the role "
                                  "analyst may");
     }

@@ -95,21 +95,22 @@ static bool refuse_unknown(struct bytes name, enum field_purpose purpose, struct
                         purpose == FIELD_TO_MEASURE ? "" : ", metadata.KEY");
 }
 
-/* Cohorts tell nobody apart; pseudonyms do, but do not say who stands behind a name one knows. */
+/* Sums tell nobody apart; pseudonyms do, but do not say who stands behind a name one knows. */
 static bool is_refused(enum field_purpose purpose, enum privacy privacy)
 {
     if (purpose == FIELD_TO_COUNT_UNIQUE)
         return false; /* how many, not who */
-    return privacy == PRIVACY_COHORTS ||
+    return !privacy_has_people(privacy) ||
            (privacy == PRIVACY_PSEUDONYMOUS && purpose == FIELD_TO_FILTER);
 }
 
 static bool refuse_person(struct bytes name, enum privacy privacy, struct error *err)
 {
     int shown = (int)(name.len < 80 ? name.len : 80);
-    if (privacy == PRIVACY_COHORTS)
+    if (!privacy_has_people(privacy))
         error_set(err, FAIL_DENIED,
-                  "'%.*s' tells people apart, and a viewer, or names=cohorts, sees sums only",
+                  "'%.*s' tells people apart, and a viewer, or names=sums and names=cohorts, see "
+                  "sums only",
                   shown, (const char *)name.data);
     else
         error_set(err, FAIL_DENIED, "'%.*s' may single out one person, who is shown by name only",

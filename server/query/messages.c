@@ -150,14 +150,15 @@ static void put_members(struct json_writer *w, const struct stored_message *row,
     put_metadata(w, show, m->metadata);
 }
 
-/* Pseudonyms stand for people row by row; cohorts have no rows. */
-static bool read_names(const struct route_call *call, enum privacy *out, struct error *err)
+/* Pseudonyms stand for people row by row; sums have no rows. */
+static bool read_names(const struct query *q, const struct route_call *call, enum privacy *out,
+                       struct error *err)
 {
-    if (!privacy_read(call, out, err))
+    if (!privacy_read(call, q->viewers, out, err))
         return false;
-    if (*out != PRIVACY_COHORTS)
+    if (privacy_has_people(*out))
         return true;
-    error_set(err, FAIL_DENIED, "a single message is somebody's, and cohorts tell nobody apart");
+    error_set(err, FAIL_DENIED, "a single message is somebody's, and sums tell nobody apart");
     return error_remedy(err, "ask /api/v1/messages/aggregate, or with names=named, which the role "
                              "analyst may");
 }
@@ -266,7 +267,7 @@ void query_list_messages(void *context, struct route_call *call)
     struct message_query where;
     struct message_page page;
     struct listing l = {.out = {.max_bytes = ANSWER_MAX_BYTES}, .texts = {.max_bytes = 16 * MIB}};
-    if (!read_page(call, &page, &err) || !read_names(call, &l.show.names, &err) ||
+    if (!read_page(call, &page, &err) || !read_names(q, call, &l.show.names, &err) ||
         !filters_read(&call->query, others, l.show.names, query_time_limit_ms(q), &call->arena,
                       &where, &err)) {
         answer_failure(call->exchange, &err);
@@ -350,7 +351,7 @@ void query_get_message(void *context, struct route_call *call)
                        .show = {.people = q->people,
                                 .arena = &call->arena,
                                 .with_body = call->who.role >= ROLE_AUDITOR}};
-    if (!read_names(call, &s.show.names, &err)) {
+    if (!read_names(q, call, &s.show.names, &err)) {
         answer_failure(call->exchange, &err);
         return;
     }

@@ -74,7 +74,7 @@ struct bytes people_name(const struct people *people, struct bytes person, enum 
     struct buffer name = {.max_bytes = 64};
     if (privacy == PRIVACY_NAMED || person.len == 0)
         return person;
-    if (privacy == PRIVACY_COHORTS)
+    if (!privacy_has_people(privacy))
         return bytes_of("somebody");
     return kept(&name, put_pseudonym(people, "person", person, &name), arena);
 }
@@ -87,8 +87,8 @@ struct masking {
 static bool replace_address(void *context, struct bytes address, struct buffer *out)
 {
     const struct masking *m = context;
-    return m->privacy == PRIVACY_COHORTS ? buffer_append_text(out, "somebody")
-                                         : put_pseudonym(m->people, "person", address, out);
+    return privacy_has_people(m->privacy) ? put_pseudonym(m->people, "person", address, out)
+                                          : buffer_append_text(out, "somebody");
 }
 
 struct bytes people_value(const struct people *people, const struct field_use *field,
@@ -104,7 +104,7 @@ struct bytes people_value(const struct people *people, const struct field_use *f
         return kept(&text, privacy_mask(value, replace_address, &masking, &text), arena);
     if (field_is_impersonal(field))
         return value;
-    if (privacy == PRIVACY_COHORTS)
+    if (!privacy_has_people(privacy))
         return bytes_of("somebody");
     return kept(&text, put_pseudonym(people, "value", value, &text), arena);
 }

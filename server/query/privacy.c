@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "server/query/usage.h"
 
-static const char *const privacies[] = {"named", "pseudonymous", "cohorts"};
+static const char *const privacies[] = {"named", "pseudonymous", "sums", "cohorts"};
 
 const char *privacy_name(enum privacy privacy)
 {
@@ -24,14 +24,15 @@ bool privacy_of_name(struct bytes name, enum privacy *out)
     return false;
 }
 
-bool privacy_read(const struct route_call *call, enum privacy *out, struct error *err)
+bool privacy_read(const struct route_call *call, enum privacy viewers, enum privacy *out,
+                  struct error *err)
 {
     struct bytes text = arguments_get(&call->query, "names");
     *out = PRIVACY_NAMED;
     if (text.len > 0 && !privacy_of_name(text, out))
-        return error_set(err, FAIL_INVALID, "'names' must be named, pseudonymous or cohorts");
-    if (call->who.role < ROLE_ANALYST)
-        *out = PRIVACY_COHORTS;
+        return error_set(err, FAIL_INVALID, "'names' must be named, pseudonymous, sums or cohorts");
+    if (call->who.role < ROLE_ANALYST && *out < viewers)
+        *out = viewers;
     return true;
 }
 

@@ -3,7 +3,8 @@
  *
  *   named         everything the role may see
  *   pseudonymous  one made-up name a person, the same everywhere; nobody can be asked for by name
- *   cohorts       sums that at least PRIVACY_MIN_COHORT people stand behind, and nothing else
+ *   sums          of everybody, and nothing that tells people apart
+ *   cohorts       those sums that at least PRIVACY_MIN_COHORT people stand behind, and nothing else
  *
  * In cohorts a figure must not follow from others either. Where a row is withheld, another one goes
  * with it, so that the whole less what is shown is still at least five people's; and a filter that
@@ -19,15 +20,27 @@
 enum privacy {
     PRIVACY_NAMED,
     PRIVACY_PSEUDONYMOUS,
+    PRIVACY_SUMS,
     PRIVACY_COHORTS,
 };
+
+/* Whether people are told apart at all, under whatever names. */
+static inline bool privacy_has_people(enum privacy privacy)
+{
+    return privacy < PRIVACY_SUMS;
+}
+
 const char *privacy_name(enum privacy privacy);
 bool privacy_of_name(struct bytes name, enum privacy *out);
 
 enum { PRIVACY_MIN_COHORT = 5 };
 
-/* The parameter `names`, or cohorts where the role sees no more. FAIL_INVALID names the choices. */
-MUST_USE bool privacy_read(const struct route_call *call, enum privacy *out, struct error *err);
+/*
+ * The parameter `names`, or `viewers` (sums or cohorts) where the role sees no more than that.
+ * FAIL_INVALID names the choices.
+ */
+MUST_USE bool privacy_read(const struct route_call *call, enum privacy viewers, enum privacy *out,
+                           struct error *err);
 
 /*
  * A row of a table about to be answered. `keys` are its coordinates: everything that tells it from

@@ -17,6 +17,7 @@
 #include "server/auth/login.h"
 #include "server/importers/integrations.h"
 #include "server/ingest/ingest.h"
+#include "server/query/privacy.h"
 #include "server/query/ready.h"
 #include "server/router/router.h"
 #include "server/store/control.h"
@@ -39,6 +40,7 @@ struct query {
     struct control_store *control;
     const struct integrations *integrations;
     const struct people *people; /* pseudonyms */
+    enum privacy viewers;        /* what that role sees: sums or cohorts */
     struct ingest *ingest;
     struct gate *gate;
     struct login *login;

@@ -137,7 +137,7 @@ bool question_read(const struct query *context, struct route_call *call, struct 
     uint64_t top = 0;
     *q = (struct question){.query = {.groups = q->groups, .metrics = q->metrics}};
     q->query.max_rows = QUESTION_MAX_ROWS;
-    if (!privacy_read(call, &q->names, err) || !read_source(call, q, err) ||
+    if (!privacy_read(call, context->viewers, &q->names, err) || !read_source(call, q, err) ||
         !filters_read(&call->query, others, q->names, query_time_limit_ms(context), &call->arena,
                       &q->query.where, err))
         return false;

@@ -39,11 +39,11 @@ static bool read_range(const struct query *q, const struct route_call *call, str
                              (int)(one.name.len < 80 ? one.name.len : 80),
                              (const char *)one.name.data);
     }
-    if (!privacy_read(call, &a->names, err) ||
+    if (!privacy_read(call, q->viewers, &a->names, err) ||
         !range_read(&call->query, clock_wall_ns(q->clock), &a->range, err))
         return false;
-    if (a->csv && a->names == PRIVACY_COHORTS) {
-        error_set(err, FAIL_DENIED, "the table is of persons, and cohorts tell none apart");
+    if (a->csv && !privacy_has_people(a->names)) {
+        error_set(err, FAIL_DENIED, "the table is of persons, and sums tell none apart");
         return error_remedy(err, "ask for JSON, or with names=named, which the role analyst may");
     }
     return true;
@@ -84,7 +84,7 @@ static bool put_silent_json(struct answer *a, const struct coverage_silent *s)
 static bool take_silent(void *context, const struct coverage_silent *silent)
 {
     struct answer *a = context;
-    if (a->names == PRIVACY_COHORTS)
+    if (!privacy_has_people(a->names))
         return true;
     arena_reset(&a->name);
     struct coverage_silent shown = *silent;
@@ -208,7 +208,7 @@ static bool cover(const struct query *q, struct answer *a, struct error *err)
     a->w = json_writer_make(&a->out);
     json_object_open(&a->w);
     put_range(&a->w, a->range.from_ns, a->range.to_ns);
-    if (a->names != PRIVACY_COHORTS) {
+    if (privacy_has_people(a->names)) {
         json_put_key(&a->w, "silentFailures");
         json_array_open(&a->w);
     }
@@ -216,7 +216,7 @@ static bool cover(const struct query *q, struct answer *a, struct error *err)
     arena_clear(&arena);
     if (!done)
         return false;
-    if (a->names != PRIVACY_COHORTS)
+    if (privacy_has_people(a->names))
         json_array_close(&a->w);
     put_counts(&a->w, &total, a->names);
     put_days(a);

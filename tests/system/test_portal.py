@@ -57,7 +57,7 @@ class Portal(unittest.TestCase):
     def setUpClass(cls):
         holder = programs.Folder()
         cls.addClassCleanup(holder.__exit__, None, None, None)
-        cls.server = programs.Server(holder.__enter__()).set_up().start()
+        cls.server = programs.Server(holder.__enter__(), config="privacy: { viewers: cohorts }\n").set_up().start()
         cls.addClassCleanup(cls.server.program.stop)
         cls.server.cli("user", "create", "--email", VIEWER, "--role", "viewer", "--password-stdin", stdin=programs.PASSWORD)
         cls.devices = fill(cls.server)
@@ -104,6 +104,20 @@ class Portal(unittest.TestCase):
         for path in ("/integrations", "/coverage", "/coverage.csv?sheet=days"):
             self.assertNotIn("ada.abbas", get(path).read().decode())
         for path in ("/reports.csv?sheet=people", "/coverage.csv?sheet=silent", "/messages", "/fleet", "/?person=ada.abbas@example.com"):
+            with self.assertRaises(urllib.error.HTTPError, msg=path) as refused:
+                get(path)
+            self.assertEqual(403, refused.exception.code)
+
+    def test_sums_leave_out_people_and_nothing_else(self):
+        get = self.browse()
+        for path in ("/?names=sums", "/reports?names=sums", "/coverage?names=sums"):
+            page = get(path).read().decode()
+            self.assertNotIn("ada.abbas", page, path)
+            self.assertNotIn("fewer than 5", page, path)
+        for sheet in ("models", "tools"):
+            shown, all_there_is = (get(f"/reports.csv?sheet={sheet}{names}").read() for names in ("&names=sums", ""))
+            self.assertEqual(all_there_is, shown)
+        for path in ("/reports.csv?sheet=people&names=sums", "/messages?names=sums"):
             with self.assertRaises(urllib.error.HTTPError, msg=path) as refused:
                 get(path)
             self.assertEqual(403, refused.exception.code)

@@ -47,7 +47,7 @@ class Company(unittest.TestCase):
     def setUpClass(cls):
         holder = programs.Folder()
         cls.addClassCleanup(holder.__exit__, None, None, None)
-        cls.server = programs.Server(holder.__enter__()).set_up().start()
+        cls.server = programs.Server(holder.__enter__(), config="privacy: { viewers: cohorts }\n").set_up().start()
         cls.addClassCleanup(cls.server.program.stop)
         cls.jwts = {}
         for role in ("viewer", "analyst", "auditor"):

@@ -267,7 +267,11 @@ class Access(ServerTest):
         viewer, analyst, auditor = (self.log_in(f"{r}@example.com", r) for r in ("viewer", "analyst", "auditor"))
         self.assertEqual(401, self.ask(aggregate + "model", None)[0])
         self.assertEqual(401, self.ask(aggregate + "model", viewer + "x")[0])
-        self.assertEqual(200, self.ask(aggregate + "model", viewer)[0])
+        everybody = aggregate + "model&metric=sum(inputTokens)"
+        as_analyst, as_viewer, in_cohorts = (json.loads(self.ask(everybody + more, jwt)[2]) for more, jwt in (
+            ("", analyst), ("&names=named", viewer), ("&names=cohorts", viewer)))
+        self.assertEqual((as_analyst["rows"], "sums"), (as_viewer["rows"], as_viewer["names"]))
+        self.assertEqual(([], len(as_viewer["rows"])), (in_cohorts["rows"], in_cohorts["withheldRows"]))
         for personal in ("person", "metadata.user.name", "sessionId", "metadata.session.id"):
             status, _, answer = self.ask(aggregate + personal, viewer)
             self.assertEqual(403, status, personal)

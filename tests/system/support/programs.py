@@ -87,14 +87,16 @@ class Program:
 
 
 class Server:
-    """claude-telemetry-server on SQLite in `folder`, with one system, token and admin."""
+    """claude-telemetry-server on SQLite in `folder`, with one system, token and admin; `config` is its YAML."""
 
-    def __init__(self, folder, port=None):
+    def __init__(self, folder, port=None, config=""):
         self.data = pathlib.Path(folder) / "server"
         self.data.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.program = Program([SERVER, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data],
+        settings = pathlib.Path(folder) / "server.yaml"
+        settings.write_text(config)
+        self.program = Program([SERVER, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, "--config", settings],
                                pathlib.Path(folder) / "server.log")
         self.token = self.jwt = None
 
