@@ -49,19 +49,26 @@ static void try_template(const char *key, const char *name, const char *text,
     buffer_clear(&out);
 }
 
+/* The source that a person would look into. */
+static const char *in_force(const struct agent_config *config)
+{
+    return config->managed && !config->file_exists ? config->managed : config->path;
+}
+
 static void find_warnings(const struct agent_config *config, const struct command_line *line,
                           struct config_problems *warnings)
 {
     static const char *const maps[] = {"headers", "resource_attributes"};
     const struct config *values = config->values;
     struct error err = {0};
-    if (!config->file_exists) {
+    if (!config->file_exists && !config->managed) {
         error_set(&err, FAIL_NOT_FOUND, "'%s' does not exist: the defaults hold", config->path);
         error_remedy(&err, "create it with at least 'destinations:'");
         config_problems_add(warnings, &err);
     } else if (config_section_count(values, "destinations") == 0) {
         error_set(&err, FAIL_NOT_FOUND, "there are no destinations: telemetry stays in the spool");
-        error_remedy(&err, "add 'destinations:' with a name and an endpoint");
+        error_remedy(&err, "add 'destinations%s with a name and an endpoint to '%s'",
+                     config->file_exists ? ":'" : "'", in_force(config));
         config_problems_add(warnings, &err);
     }
     for (size_t i = 0; i < config_section_count(values, "destinations"); i++) {
@@ -82,10 +89,8 @@ static void put_problems(struct json_writer *w, const char *key,
     json_array_open(w);
     for (size_t i = 0; i < problems->count; i++) {
         json_object_open(w);
-        json_put_key(w, "problem");
-        json_put_string(w, problems->items[i].cause);
-        json_put_key(w, "fix");
-        json_put_string(w, problems->items[i].remedy);
+        json_member_string(w, "problem", problems->items[i].cause);
+        json_member_string(w, "fix", problems->items[i].remedy);
         json_object_close(w);
     }
     json_array_close(w);
@@ -98,13 +103,11 @@ static int print_json(const struct agent_config *config, const struct config_pro
     struct json_writer w = json_writer_make(&out);
     w.pretty = true;
     json_object_open(&w);
-    json_put_key(&w, "valid");
-    json_put_bool(&w, config != NULL);
+    json_member_bool(&w, "valid", config != NULL);
     if (config) {
-        json_put_key(&w, "file");
-        json_put_string(&w, config->path);
-        json_put_key(&w, "hash");
-        json_put_string(&w, config->hash);
+        json_member_string(&w, "file", config->path);
+        json_member_string(&w, "managed", config->managed); /* or null */
+        json_member_string(&w, "hash", config->hash);
     }
     put_problems(&w, "problems", problems);
     put_problems(&w, "warnings", warnings);
@@ -137,7 +140,7 @@ int command_check_config(const struct command_line *line)
             printf("warning: %s%s%s\n", warnings.items[i].cause,
                    warnings.items[i].remedy[0] ? "\n  fix: " : "", warnings.items[i].remedy);
         if (config)
-            printf("%s: valid\n", config->path);
+            printf("%s: valid\n", in_force(config));
     }
     config_problems_clear(&problems);
     config_problems_clear(&warnings);

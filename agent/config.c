@@ -295,6 +295,9 @@ struct agent_config *agent_config_load(const char *root, const char *path, const
     buffer_clear(&text);
     if (ok)
         config->values = config_create(&agent_config_table, layers, LAYER_COUNT, problems);
+    for (size_t i = 0; i < MANAGED_COUNT && config->values && !config->managed; i++)
+        if (config_uses_layer(config->values, i))
+            config->managed = xstrdup(layers[i].name);
     for (size_t i = 0; i < LAYER_COUNT && !ok; i++)
         config_node_destroy(layers[i].tree);
     for (size_t i = 0; i < MANAGED_COUNT; i++)
@@ -310,6 +313,7 @@ void agent_config_destroy(struct agent_config *config)
     if (!config)
         return;
     config_destroy(config->values);
+    free(config->managed);
     free(config->path);
     free(config);
 }

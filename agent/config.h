@@ -16,7 +16,8 @@ enum { AGENT_CONFIG_HASH_BYTES = 65, AGENT_MAX_DESTINATIONS = 16, AGENT_NAME_BYT
 struct agent_config {
     struct config *values;
     char *path;                         /* of the file, whether or not it exists */
-    bool file_exists;                   /* without one the defaults hold */
+    bool file_exists;                   /* without one, managed values and the defaults hold */
+    char *managed;                      /* the first managed source that gives a key; NULL: none */
     char hash[AGENT_CONFIG_HASH_BYTES]; /* SHA-256 of the file and managed values, hex */
 };
 

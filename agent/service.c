@@ -207,7 +207,9 @@ struct service *service_create(const struct command_line *line, struct agent_con
     start_timers(s);
     log_info(log, "agent", "runs version=%s port=%u destinations=%zu config=%s", AGENT_VERSION,
              relay_port(s->relay), s->state.destination_count,
-             config->file_exists ? config->path : "defaults");
+             config->file_exists ? config->path
+             : config->managed   ? config->managed
+                                 : "defaults");
     return s;
 
 failed:

@@ -238,7 +238,7 @@ void scene_destroy(struct scene *scene)
 
 bool scene_has_agent(const struct scene *scene)
 {
-    return scene->config && scene->config->file_exists;
+    return scene->config && (scene->config->file_exists || scene->config->managed);
 }
 
 bool scene_agent_writes(const struct scene *scene)

@@ -475,6 +475,14 @@ bool config_is_set(const struct config *config, const char *path)
     return lookup(config, path, &key)->node != NULL;
 }
 
+bool config_uses_layer(const struct config *config, size_t layer)
+{
+    for (size_t i = 0; i < config->table->count; i++)
+        if (config->values[i].node && config->values[i].layer == layer)
+            return true;
+    return false;
+}
+
 const char *config_place(const struct config *config, const char *path, char *out, size_t size)
 {
     const struct config_key *key;

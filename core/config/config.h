@@ -89,6 +89,8 @@ void config_destroy(struct config *config); /* NULL is fine */
 
 /* Whether a source gave the key. */
 bool config_is_set(const struct config *config, const char *path);
+/* Whether the `layer`th source gave any key that counts. */
+bool config_uses_layer(const struct config *config, size_t layer);
 /* "FILE line N" of what gave the key, or "default". Writes to `out` and returns it. */
 const char *config_place(const struct config *config, const char *path, char *out, size_t size);
 

@@ -30,6 +30,8 @@ static void check_config(const struct scene *scene, const struct check_target *t
         return;
     if (scene->config->file_exists)
         finding_add(f, CHECK_OK, NULL, "'%s' is valid", scene->config->path);
+    else if (scene->config->managed)
+        finding_add(f, CHECK_OK, NULL, "'%s' is valid", scene->config->managed);
     else
         finding_add(f, CHECK_SKIP, NULL, "there is no '%s': the agent is not configured",
                     scene->config->path);

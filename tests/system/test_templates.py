@@ -83,6 +83,8 @@ class Templates(unittest.TestCase):
                 (preferences / f"{render.DOMAIN}.plist").write_bytes(plistlib.dumps(values, fmt=plistlib.FMT_BINARY))
                 done = subprocess.run([programs.AGENT, "check-config", "--root", root], capture_output=True, text=True)
                 self.assertEqual(done.returncode, 0, f"{path.name}: {done.stderr}")
+                self.assertNotIn("the defaults hold", done.stdout)  # no file, but settings
+                self.assertIn(f"{render.DOMAIN}.plist: valid", done.stdout)
                 values["destinatons"] = values.pop("destinations")
                 (preferences / f"{render.DOMAIN}.plist").write_bytes(plistlib.dumps(values))
                 done = subprocess.run([programs.AGENT, "check-config", "--root", root], capture_output=True, text=True)
@@ -215,9 +217,18 @@ class Windows(unittest.TestCase):
         text = (TEMPLATES / "windows/claude-telemetry.reg").read_bytes().decode("utf-16")
         done = check_config(self.registry_root(text.encode("utf-16")))
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"^HKLM.*\\ClaudeTelemetry: valid\n$")
         done = check_config(self.registry_root(text.replace("email_domain", "email_domian").encode("utf-16")))
         self.assertEqual(done.returncode, 2)
         self.assertIn("email_domain", done.stderr)
+
+    def test_a_policy_without_a_setting_that_counts_leaves_the_defaults(self):
+        key = "Windows Registry Editor Version 5.00\r\n\r\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeTelemetry]\r\n"
+        done = check_config(self.registry_root((key + '"server.url"="{{url}}"\r\n').encode("utf-16")))
+        self.assertIn("agent.yaml' does not exist: the defaults hold", done.stdout)
+        done = check_config(self.registry_root((key + '"server.url"="https://t.example.com"\r\n').encode("utf-16")))
+        self.assertIn("there are no destinations", done.stdout)
+        self.assertIn("to 'HKLM", done.stdout)
 
     def test_intunes_settings_become_the_registry_file(self):
         policies, rows = Policies("ClaudeTelemetry"), []
