@@ -124,10 +124,32 @@ bool config_is_unresolved(const char *text)
     return len > 2 && text[0] == '%' && strchr(text + 1, '%') == text + len - 1;
 }
 
+/* A list or map of nothing but such values is none either; an empty one was meant to be empty. */
 static bool counts_as_unset(const struct config_node *node)
 {
-    return config_node_is_null(node) ||
-           (node->kind == CONFIG_NODE_TEXT && config_is_unresolved(node->text));
+    if (node->kind == CONFIG_NODE_TEXT)
+        return config_node_is_null(node) || config_is_unresolved(node->text);
+    size_t unset = 0;
+    while (unset < node->count && counts_as_unset(node->children[unset]))
+        unset++;
+    return node->count > 0 && unset == node->count;
+}
+
+/* The `index`th entry that counts; NULL past the last. `node` may be NULL. */
+static const struct config_node *entry_at(const struct config_node *node, size_t index)
+{
+    for (size_t i = 0; node && i < node->count; i++)
+        if (!counts_as_unset(node->children[i]) && index-- == 0)
+            return node->children[i];
+    return NULL;
+}
+
+static size_t entry_count(const struct config_node *node)
+{
+    size_t count = 0;
+    for (size_t i = 0; node && i < node->count; i++)
+        count += !counts_as_unset(node->children[i]);
+    return count;
 }
 
 static const char *kind_words(const struct config_node *node)
@@ -223,7 +245,7 @@ static bool check_texts(const struct check *c, const struct config_key *key,
             snprintf(place, sizeof place, "%s.%s", path, child->key);
         else
             snprintf(place, sizeof place, "%s[%zu]", path, i);
-        if (!(child->key && config_node_is_null(child)) && !check_text(c, key, child, place, &err))
+        if (!counts_as_unset(child) && !check_text(c, key, child, place, &err))
             ok = add_problem(c, child, &err);
     }
     return ok;
@@ -270,6 +292,8 @@ static void check_sections(const struct check *c, const struct config_key *key, 
         struct error err = {0};
         char path[PATH_BYTES];
         snprintf(path, sizeof path, "%s[%zu]", key->path, i);
+        if (counts_as_unset(item))
+            continue;
         struct config *section = create_empty(c->config->table, prefix);
         section->sources = c->config->sources;
         value->sections[value->section_count++] = section;
@@ -532,13 +556,12 @@ static const struct config_node *children_of(const struct config *config, const 
 
 size_t config_list_count(const struct config *config, const char *path)
 {
-    const struct config_node *list = children_of(config, path, CONFIG_TEXT_LIST);
-    return list ? list->count : 0;
+    return entry_count(children_of(config, path, CONFIG_TEXT_LIST));
 }
 
 const char *config_list_at(const struct config *config, const char *path, size_t index)
 {
-    return children_of(config, path, CONFIG_TEXT_LIST)->children[index]->text;
+    return entry_at(children_of(config, path, CONFIG_TEXT_LIST), index)->text;
 }
 
 bool config_list_has(const struct config *config, const char *path, const char *text)
@@ -551,24 +574,17 @@ bool config_list_has(const struct config *config, const char *path, const char *
 
 size_t config_map_count(const struct config *config, const char *path)
 {
-    const struct config_node *map = children_of(config, path, CONFIG_TEXT_MAP);
-    size_t count = 0;
-    for (size_t i = 0; map && i < map->count; i++)
-        count += !counts_as_unset(map->children[i]);
-    return count;
+    return entry_count(children_of(config, path, CONFIG_TEXT_MAP));
 }
 
 const char *config_map_at(const struct config *config, const char *path, size_t index,
                           const char **value)
 {
-    const struct config_node *map = children_of(config, path, CONFIG_TEXT_MAP);
-    for (size_t i = 0; i < map->count; i++) {
-        if (counts_as_unset(map->children[i]) || index-- > 0)
-            continue;
-        *value = map->children[i]->text;
-        return map->children[i]->key;
-    }
-    abort(); /* index is not below config_map_count() */
+    const struct config_node *entry = entry_at(children_of(config, path, CONFIG_TEXT_MAP), index);
+    if (!entry)
+        abort(); /* index is not below config_map_count() */
+    *value = entry->text;
+    return entry->key;
 }
 
 size_t config_section_count(const struct config *config, const char *path)

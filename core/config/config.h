@@ -81,7 +81,8 @@ struct config;
 /*
  * Checks every layer against the table. NULL, with at least one problem, when
  * anything is wrong. Texts that an MDM left unresolved ("$EMAIL", "{{mail}}",
- * "%Email%") and empty ones count as not set.
+ * "%Email%") and empty ones count as not set, also as entries of lists and maps;
+ * so does a list or map that holds nothing else.
  */
 struct config *config_create(const struct config_table *table, const struct config_layer *layers,
                              size_t layer_count, struct config_problems *problems);

@@ -92,7 +92,8 @@ static bool put_managed_sources(const struct config_table *table, struct buffer 
         "file, the default. An unknown key, a wrong type or a value out of range stops\n"
         "the program with the file, the line, the key and the nearest valid key;\n"
         "`%s check-config` shows all of them. Empty texts and variables that an MDM\n"
-        "did not fill in (`$EMAIL`, `{{mail}}`, `%%Email%%`) count as not set.\n",
+        "did not fill in (`$EMAIL`, `{{mail}}`, `%%Email%%`) count as not set, in lists and groups "
+        "too.\n",
         table->domain, table->policy ? "; Windows: `" : "", table->policy ? table->policy : "",
         table->policy ? "`" : "", table->program);
 }

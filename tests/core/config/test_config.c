@@ -275,6 +275,46 @@ START_TEST(what_an_mdm_left_unresolved_counts_as_not_set)
 }
 END_TEST
 
+START_TEST(what_an_mdm_left_unresolved_in_lists_and_groups_counts_as_not_set)
+{
+    const char *value;
+    struct config_layer layers[] = {
+        {"managed", tree_of("signals: ['$SIGNALS', '']\n"
+                            "attributes: {team: '%Team%', floor: ''}\n"
+                            "destinations:\n"
+                            "- {name: '{{name}}', headers: {A: '$TOKEN'}}\n"
+                            "- {name: one, signals: ['{{signal}}', logs],\n"
+                            "   headers: {A: '{{token}}', B: b, C: $TOKEN, D: d}}\n")},
+        {"file", tree_of("signals: [traces]\nattributes: {team: blue}\ndestinations: []\n")},
+    };
+    struct config *c = config_create(&table, layers, 2, &problems);
+    ck_assert_msg(c != NULL, "%s", problems.count ? problems.items[0].cause : "no problem");
+    ck_assert_uint_eq(config_list_count(c, "signals"), 1); /* the next source's */
+    ck_assert(config_list_has(c, "signals", "traces"));
+    ck_assert_uint_eq(config_map_count(c, "attributes"), 1);
+    ck_assert_str_eq(config_map_at(c, "attributes", 0, &value), "team");
+    ck_assert_str_eq(value, "blue");
+
+    ck_assert_uint_eq(config_section_count(c, "destinations"), 1);
+    const struct config *one = config_section_at(c, "destinations", 0);
+    ck_assert_str_eq(config_text(one, "name"), "one");
+    ck_assert_uint_eq(config_list_count(one, "signals"), 1);
+    ck_assert_str_eq(config_list_at(one, "signals", 0), "logs");
+    ck_assert_uint_eq(config_map_count(one, "headers"), 2);
+    ck_assert_str_eq(config_map_at(one, "headers", 1, &value), "D");
+    config_destroy(c);
+}
+END_TEST
+
+START_TEST(a_list_that_is_written_empty_stays_empty)
+{
+    struct config *c = load_ok("signals: []\n");
+    ck_assert(config_is_set(c, "signals"));
+    ck_assert_uint_eq(config_list_count(c, "signals"), 0);
+    config_destroy(c);
+}
+END_TEST
+
 START_TEST(distance_counts_edits_and_swaps)
 {
     ck_assert_uint_eq(config_distance("", "abc"), 3);
@@ -302,6 +342,8 @@ int main(void)
     tcase_add_test(tests, the_first_layer_that_gives_a_key_wins);
     tcase_add_test(tests, a_value_that_loses_is_still_checked);
     tcase_add_test(tests, what_an_mdm_left_unresolved_counts_as_not_set);
+    tcase_add_test(tests, what_an_mdm_left_unresolved_in_lists_and_groups_counts_as_not_set);
+    tcase_add_test(tests, a_list_that_is_written_empty_stays_empty);
     tcase_add_test(tests, distance_counts_edits_and_swaps);
     suite_add_tcase(suite, tests);
     return expect_run(suite);
