@@ -205,6 +205,8 @@ bool service_server_start(struct service *s, struct error *err)
         .server_url = s->server_url,
         .ca_file = s->ca_file,
         .agent_version = AGENT_VERSION,
+        .state_dir = s->state_dir,
+        .fs = &fs_real,
         .interval_seconds = told ? told : configured,
         .first_delay_ms = FIRST_HEARTBEAT_WITHIN_MS,
         .doctor = find_doctor(s),

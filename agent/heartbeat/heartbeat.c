@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/heartbeat/doctor.h"
+#include "agent/heartbeat/outage.h"
 #include "base/memory.h"
 #include "platform/platform.h"
 
@@ -27,7 +28,8 @@ struct heartbeat {
     struct http_transfer *transfer;
     struct buffer body; /* of the transfer */
 
-    char *url, *report_url, *ca_file, *agent_version;
+    const struct fs *fs;
+    char *url, *report_url, *ca_file, *agent_version, *state_dir;
     const char *const *doctor;
     void *context;
     const char *(*token)(void *context);
@@ -41,8 +43,9 @@ struct heartbeat {
     uint32_t interval_s;
     unsigned failures; /* in a row */
     uint64_t last_success_ns;
-    uint64_t offline_since_ns, offline_since_mono_ns;
-    char last_error[240];
+    struct outage outage;       /* none while the last one arrived */
+    uint64_t outage_at_mono_ns; /* when this process began to count it */
+    uint64_t outage_before_ns;  /* how long it was then */
 
     /* Saying goodbye. */
     bool is_leaving;
@@ -62,6 +65,15 @@ struct heartbeat {
 static void beat(void *context);
 static void leave(void *context);
 
+/* An outage that an earlier process did not see the end of. */
+static void recall_outage(struct heartbeat *h)
+{
+    uint64_t now_ns = clock_wall_ns(h->clock);
+    outage_read(h->fs, h->state_dir, now_ns, &h->outage);
+    h->outage_at_mono_ns = clock_monotonic_ns(h->clock);
+    h->outage_before_ns = h->outage.since_ns ? now_ns - h->outage.since_ns : 0;
+}
+
 struct heartbeat *heartbeat_create(struct loop *loop, struct http_client *client,
                                    const struct heartbeat_options *options,
                                    const struct clock *clock, struct log *log)
@@ -76,6 +88,8 @@ struct heartbeat *heartbeat_create(struct loop *loop, struct http_client *client
     h->report_url = xasprintf("%s/api/v1/doctor-reports", options->server_url);
     h->ca_file = xstrdup(options->ca_file);
     h->agent_version = xstrdup(options->agent_version);
+    h->state_dir = xstrdup(options->state_dir);
+    h->fs = options->fs;
     h->doctor = options->doctor;
     h->context = options->context;
     h->token = options->token;
@@ -85,6 +99,7 @@ struct heartbeat *heartbeat_create(struct loop *loop, struct http_client *client
     h->examined = options->examined;
     h->interval_s = options->interval_seconds;
     platform_uuid(h->instance_uid);
+    recall_outage(h);
     h->timer = loop_timer_create(loop, beat, h);
     h->limit = loop_timer_create(loop, leave, h);
 
@@ -111,6 +126,7 @@ void heartbeat_destroy(struct heartbeat *h)
     free(h->report_url);
     free(h->ca_file);
     free(h->agent_version);
+    free(h->state_dir);
     free(h);
 }
 
@@ -136,12 +152,12 @@ static void schedule(struct heartbeat *h, uint64_t at_least_ms)
 static void put_offline_reason(struct heartbeat *h, struct json_writer *w)
 {
     char text[400];
-    if (h->offline_since_ns == 0)
+    if (h->outage.since_ns == 0)
         return;
-    uint64_t seconds = (clock_monotonic_ns(h->clock) - h->offline_since_mono_ns) / NS_PER_S;
-    snprintf(text, sizeof text, "%llu s: %s", (unsigned long long)seconds, h->last_error);
-    json_put_key(w, "offline_reason");
-    json_put_string(w, text);
+    uint64_t here_ns = clock_monotonic_ns(h->clock) - h->outage_at_mono_ns;
+    uint64_t seconds = (h->outage_before_ns + here_ns) / NS_PER_S;
+    snprintf(text, sizeof text, "%llu s: %s", (unsigned long long)seconds, h->outage.why);
+    json_member_string(w, "offline_reason", text);
 }
 
 static bool make_body(struct heartbeat *h)
@@ -293,21 +309,34 @@ static void read_answer(struct heartbeat *h, struct bytes body)
 
 static void note_failure(struct heartbeat *h, const char *why)
 {
-    snprintf(h->last_error, sizeof h->last_error, "%s", why);
-    if (h->failures++ > 0)
+    struct error err = {0};
+    h->failures++;
+    /* A network that goes before the goodbye does is no outage to explain. */
+    if (h->is_leaving && h->outage.since_ns == 0)
         return;
-    h->offline_since_ns = clock_wall_ns(h->clock);
-    h->offline_since_mono_ns = clock_monotonic_ns(h->clock);
-    log_warn(h->log, "heartbeat", "server not reached: %s", why);
+    if (strcmp(h->outage.why, why) == 0)
+        return;
+    snprintf(h->outage.why, sizeof h->outage.why, "%s", why);
+    if (h->outage.since_ns == 0) {
+        h->outage.since_ns = clock_wall_ns(h->clock);
+        h->outage_at_mono_ns = clock_monotonic_ns(h->clock);
+        h->outage_before_ns = 0;
+        log_warn(h->log, "heartbeat", "server not reached: %s", why);
+    }
+    if (!outage_write(h->fs, h->state_dir, &h->outage, &err))
+        log_warn(h->log, "heartbeat", "%s", err.cause);
 }
 
 static void note_success(struct heartbeat *h)
 {
-    if (h->failures > 0)
+    struct error err = {0};
+    if (h->outage.since_ns > 0) {
         log_info(h->log, "heartbeat", "server reached again");
+        if (!outage_forget(h->fs, h->state_dir, &err))
+            log_warn(h->log, "heartbeat", "%s", err.cause);
+    }
     h->failures = 0;
-    h->offline_since_ns = 0;
-    h->last_error[0] = '\0';
+    h->outage = (struct outage){0};
     h->last_success_ns = clock_wall_ns(h->clock);
 }
 
@@ -387,6 +416,6 @@ void heartbeat_status(const struct heartbeat *h, struct heartbeat_status *out)
     *out = (struct heartbeat_status){.last_success_ns = h->last_success_ns,
                                      .sequence_num = h->sequence_num,
                                      .interval_seconds = h->interval_s,
-                                     .offline_since_ns = h->offline_since_ns};
-    snprintf(out->last_error, sizeof out->last_error, "%s", h->last_error);
+                                     .offline_since_ns = h->outage.since_ns};
+    snprintf(out->last_error, sizeof out->last_error, "%s", h->outage.why);
 }

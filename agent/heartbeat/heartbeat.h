@@ -6,8 +6,8 @@
  *
  * The pause is the server's interval with a tenth of jitter. While the server
  * cannot be reached it doubles up to five minutes, and the first heartbeat that
- * arrives again says how long and why (`offline_reason`). Without a token it
- * waits. Belongs to the loop's thread; never blocks it.
+ * arrives again says how long and why (`offline_reason`), also when the agent
+ * was started anew in between. Without a token it waits. Belongs to the loop's thread; never blocks it.
  */
 #ifndef AGENT_HEARTBEAT_HEARTBEAT_H
 #define AGENT_HEARTBEAT_HEARTBEAT_H
@@ -21,14 +21,17 @@
 #include "core/http/client.h"
 #include "core/json/writer.h"
 #include "core/log/log.h"
+#include "platform/fs.h"
 
 struct heartbeat;
 
-/* Texts are copied; clock, client and log are borrowed. */
+/* Texts are copied; clock, client, log and fs are borrowed. */
 struct heartbeat_options {
     const char *server_url; /* without a slash at its end */
     const char *ca_file;    /* or NULL */
     const char *agent_version;
+    const char *state_dir; /* keeps an outage across restarts */
+    const struct fs *fs;
     uint32_t interval_seconds;
     uint32_t first_delay_ms; /* at most: the first one comes at a random time within it */
 

@@ -176,10 +176,18 @@ class DeviceLife(unittest.TestCase):
         self.assertEqual(self.server.program.stop(), 0)
         agent.start()
         programs.wait_until(lambda: agent.status()["server"]["offline_since"], what="the outage noticed")
+
+        # An outage outlives a restart in the middle of it: here one that began an hour ago.
+        self.assertEqual(agent.program.stop(), 0)
+        outage = kept.with_name("outage.json")
+        began = json.loads(outage.read_text())
+        outage.write_text(json.dumps({**began, "since_ms": began["since_ms"] - 3600 * 1000}))
+        agent.start()
         self.start_server()
         explained = programs.wait_until(lambda: [b for b in self.beats() if b.get("offline_reason")], 30,
                                         "a heartbeat that explains the outage")[0]
-        self.assertRegex(explained["offline_reason"], r"^\d+ s: connect: ")
+        self.assertRegex(explained["offline_reason"], r"^36\d\d s: connect: ")
+        programs.wait_until(lambda: not outage.exists(), what="the outage forgotten once told")
 
         # The doctor that the server asked for has run, and is answered.
         programs.wait_until(lambda: self.server.get("/api/v1/devices/" + device["id"])["doctorReport"], 60,

@@ -94,6 +94,8 @@ static void create(const char *url, const char *const *doctor)
     struct heartbeat_options options = {
         .server_url = url,
         .agent_version = "1.2.3",
+        .state_dir = dir,
+        .fs = &fs_real,
         .interval_seconds = 3600,
         .doctor = doctor,
         .token = current_token,
@@ -253,6 +255,95 @@ START_TEST(after_an_outage_it_says_how_long_and_why)
 }
 END_TEST
 
+/* What the file said before, and what the first heartbeat of a new process says of it. */
+static void put_outage(const char *text)
+{
+    expect_ok(fs_replace_file_in(&fs_real, dir, "outage.json", bytes_of(text), 0600, &err));
+}
+
+static bool outage_is_kept(void)
+{
+    struct fs_stat stat;
+    char *path = xasprintf("%s/outage.json", dir);
+    bool there = fs_real.stat(fs_real.disk, path, &stat, &err);
+    free(path);
+    return there;
+}
+
+START_TEST(an_outage_outlives_a_restart_and_is_told_once)
+{
+    struct heartbeat_status before, after;
+    next_status = 503;
+    create(fake_server_url(server), NULL);
+    run_until_beats(1);
+    heartbeat_status(heartbeat, &before);
+    heartbeat_destroy(heartbeat);
+    ck_assert(outage_is_kept());
+
+    create(fake_server_url(server), NULL);
+    heartbeat_status(heartbeat, &after);
+    ck_assert_uint_eq(after.offline_since_ns / NS_PER_MS, before.offline_since_ns / NS_PER_MS);
+    next_status = 200;
+    while (beat_count < 2)
+        run_for_ms(2);
+    run_for_ms(20);
+    ck_assert_ptr_nonnull(strstr(get(beats[1], "offline_reason")->valuestring, "503"));
+    ck_assert(!outage_is_kept());
+
+    heartbeat_destroy(heartbeat);
+    create(fake_server_url(server), NULL);
+    run_until_beats(1);
+    while (beat_count < 3)
+        run_for_ms(2);
+    ck_assert_ptr_null(get(beats[2], "offline_reason"));
+}
+END_TEST
+
+START_TEST(an_outage_is_as_long_as_it_was_with_the_restart)
+{
+    char text[100];
+    unsigned seconds;
+    uint64_t since_ms = clock_wall_ns(&platform_clock) / NS_PER_MS - 3600 * 1000;
+    snprintf(text, sizeof text, "{\"since_ms\":%llu,\"why\":\"connect: refused\"}",
+             (unsigned long long)since_ms);
+    put_outage(text);
+    create(fake_server_url(server), NULL);
+    while (beat_count < 1)
+        run_for_ms(2);
+    ck_assert_int_eq(sscanf(get(beats[0], "offline_reason")->valuestring, "%u s: connect: refused",
+                            &seconds),
+                     1);
+    ck_assert_uint_ge(seconds, 3600);
+    ck_assert_uint_lt(seconds, 3700);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_true_tells_of_no_outage)
+{
+    static const char *const files[] = {"",
+                                        "nonsense",
+                                        "{}",
+                                        "{\"since_ms\":-1,\"why\":\"x\"}",
+                                        "{\"since_ms\":1}",
+                                        "{\"since_ms\":9e15,\"why\":\"the clock was ahead\"}"};
+    put_outage(files[_i]);
+    create(fake_server_url(server), NULL);
+    run_until_beats(1);
+    ck_assert_ptr_null(get(beats[0], "offline_reason"));
+}
+END_TEST
+
+START_TEST(a_network_that_goes_before_the_goodbye_is_no_outage)
+{
+    next_status = 503;
+    create(fake_server_url(server), NULL);
+    heartbeat_goodbye(heartbeat, 5000, stop_loop, loop);
+    run_loop(loop);
+    ck_assert_uint_eq(beat_count, 1);
+    ck_assert(!outage_is_kept());
+}
+END_TEST
+
 START_TEST(without_a_token_it_waits_for_one)
 {
     token = NULL;
@@ -351,6 +442,10 @@ int main(void)
     tcase_add_test(tests, the_server_sets_the_interval_and_rotates_the_token);
     tcase_add_loop_test(tests, an_absurd_interval_is_not_obeyed, 0, 5);
     tcase_add_test(tests, after_an_outage_it_says_how_long_and_why);
+    tcase_add_test(tests, an_outage_outlives_a_restart_and_is_told_once);
+    tcase_add_test(tests, an_outage_is_as_long_as_it_was_with_the_restart);
+    tcase_add_loop_test(tests, a_file_that_cannot_be_true_tells_of_no_outage, 0, 6);
+    tcase_add_test(tests, a_network_that_goes_before_the_goodbye_is_no_outage);
     tcase_add_test(tests, without_a_token_it_waits_for_one);
     tcase_add_test(tests, a_token_that_is_no_longer_good_is_reported);
     tcase_add_test(tests, goodbye_is_said_and_waited_for);
