@@ -7,6 +7,7 @@
 #include "agent/identity/sources.h"
 #include "base/memory.h"
 #include "core/config/config.h"
+#include "platform/platform.h"
 
 enum { DEFAULT_COMMAND_TIMEOUT_MS = 5000 };
 
@@ -114,14 +115,56 @@ static void refuse(struct local_user *user, const char *where, const struct erro
         user->problem = xasprintf("%s%s%s", where, *where ? ": " : "", err->cause);
 }
 
+/* Claude Code keeps its installation's id there, from its first start on. */
+static bool uses_claude(const struct identity_options *o, const struct fs *fs,
+                        const struct local_user *user)
+{
+    struct fs_stat stat;
+    struct error err = {0};
+    char *below = xasprintf("%s/.claude.json", user->home);
+    char *path = platform_under_root(o->root, below);
+    bool found = fs->stat(fs->disk, path, &stat, &err);
+    free(path);
+    free(below);
+    return found || err.kind == FAIL_DENIED; /* who must not look cannot rule it out */
+}
+
+/* The first two who use Claude Code here: enough to tell each user of another. NULL: none. */
+struct claude_users {
+    const struct local_user *first, *second;
+};
+
+static struct claude_users find_claude_users(const struct identity_options *o, const struct fs *fs,
+                                             const struct local_users *users)
+{
+    struct claude_users found = {NULL, NULL};
+    for (size_t i = 0; users->count > 1 && i < users->count && !found.second; i++)
+        if (uses_claude(o, fs, &users->list[i]))
+            *(found.first ? &found.second : &found.first) = &users->list[i];
+    return found;
+}
+
+static bool may_be_of(const char *email, const struct answer *answer, const char *other,
+                      struct error *err)
+{
+    if (!answer->is_machines || !other)
+        return true;
+    return error_set(err, FAIL_DENIED,
+                     "'%s' is the machine's one address, and '%s' uses Claude Code here too; give "
+                     "each user a profile, or let 'directory' or 'command' of identity.email_from "
+                     "answer",
+                     email, other);
+}
+
 static bool ask(struct local_user *user, const struct question *q, enum identity_source source,
-                const char *domain)
+                const char *domain, const char *other)
 {
     struct answer answer = {0};
     for (size_t nth = 0; sources[source].ask(q, nth, &answer); nth++) {
         char email[IDENTITY_EMAIL_BYTES];
         struct error err = {0};
-        if (*answer.value && identity_accept_email(answer.value, domain, email, &err)) {
+        if (*answer.value && identity_accept_email(answer.value, domain, email, &err) &&
+            may_be_of(email, &answer, other, &err)) {
             settle(user, email, source, answer.where);
             return true;
         }
@@ -133,7 +176,7 @@ static bool ask(struct local_user *user, const struct question *q, enum identity
 }
 
 static void resolve_one(const struct identity_options *o, const struct fs *fs,
-                        struct local_user *user, bool is_alone)
+                        struct local_user *user, bool is_alone, const char *other)
 {
     char email[IDENTITY_EMAIL_BYTES];
     struct error err = {0};
@@ -162,7 +205,7 @@ static void resolve_one(const struct identity_options *o, const struct fs *fs,
     };
     for (size_t i = 0; !found && i < o->source_count; i++)
         if (sources[o->sources[i]].ask)
-            found = ask(user, &q, o->sources[i], o->email_domain);
+            found = ask(user, &q, o->sources[i], o->email_domain, other);
     if (found) {
         free(user->problem);
         user->problem = NULL;
@@ -174,6 +217,10 @@ static void resolve_one(const struct identity_options *o, const struct fs *fs,
 void identity_resolve(const struct identity_options *o, const struct fs *fs,
                       struct local_users *users)
 {
-    for (size_t i = 0; i < users->count; i++)
-        resolve_one(o, fs, &users->list[i], users->count == 1);
+    struct claude_users using = find_claude_users(o, fs, users);
+    for (size_t i = 0; i < users->count; i++) {
+        struct local_user *user = &users->list[i];
+        const struct local_user *other = using.first != user ? using.first : using.second;
+        resolve_one(o, fs, user, users->count == 1, other ? other->name : NULL);
+    }
 }

@@ -9,6 +9,12 @@
  * unresolved MDM variable such as "$EMAIL" is not a value, the domain must
  * match, e-mails are lower-cased) are applied in one place. A user without an
  * e-mail stays in the list with the reason: nothing is guessed.
+ *
+ * The one address that an MDM gives a whole machine is that of whom it is
+ * assigned to. It counts for a user while no other one uses Claude Code there,
+ * as ~/.claude.json shows, which Claude Code writes before it reports: an
+ * administrator's account takes it from nobody, and on a shared machine it is
+ * nobody's.
  */
 #ifndef AGENT_IDENTITY_IDENTITY_H
 #define AGENT_IDENTITY_IDENTITY_H

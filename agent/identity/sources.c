@@ -164,6 +164,7 @@ static void ask_policy(const struct question *q, struct answer *out)
     if (email)
         set_value(out, bytes_of(email));
     snprintf(out->where, sizeof out->where, "%s", path);
+    out->is_machines = true;
     registry_destroy(key);
 }
 
@@ -191,6 +192,7 @@ bool identity_ask_mdm(const struct question *q, size_t nth, struct answer *out)
     if (nth > count + 1 || !is_plain_name(q->user->name))
         return false;
     ask_plist(q, &places[nth - 2], out);
+    out->is_machines = strstr(places[nth - 2].path, "%s") == NULL;
     return true;
 }
 

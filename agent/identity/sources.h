@@ -11,7 +11,8 @@
 
 struct answer {
     char value[512];
-    char where[512]; /* the file or program that said so */
+    char where[512];  /* the file or program that said so */
+    bool is_machines; /* one for the whole machine, whoever works on it */
 };
 
 /* Where Windows keeps who signed in with a company's account, by security identifier. */

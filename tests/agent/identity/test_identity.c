@@ -483,6 +483,71 @@ START_TEST(a_policy_comes_before_who_joined_the_machine)
 }
 END_TEST
 
+static const char machine_policy[] = "Windows Registry Editor Version 5.00\r\n\r\n"
+                                     "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeTelemetry]\r\n"
+                                     "\"UserEmail\"=\"alice@example.com\"\r\n";
+
+/* Each gives the whole machine one address. */
+static void put_machines_address(int way)
+{
+    if (way == 0)
+        put_recorded("managed-preferences.xml.plist",
+                     "Library/Managed Preferences/com.claude-telemetry.agent.plist");
+    else if (way == 1)
+        put_recorded("kandji.plist", "Library/Managed Preferences/io.kandji.globalvariables.plist");
+    else
+        put_file("registry.reg", bytes_of(machine_policy));
+}
+static const char *const machine_emails[] = {"alice@example.com", "bob@example.com",
+                                             "alice@example.com"};
+
+static void expect_of(const char *name, const char *email)
+{
+    const struct local_user *user = find_user(name);
+    if (email)
+        ck_assert_msg(user->email && strcmp(user->email, email) == 0, "%s: %s", name,
+                      user->problem);
+    else
+        ck_assert_msg(!user->email, "%s is %s", name, user->email);
+}
+
+START_TEST(a_machines_one_address_is_that_of_the_only_one_who_uses_claude_code)
+{
+    put_machines_address(_i);
+    read_people(people);
+    identity_resolve(&options, &fs_real, &users); /* nobody has used it yet */
+    expect_of("alice", machine_emails[_i]);
+
+    put_file("home/alice/.claude.json", bytes_of("{}"));
+    identity_resolve(&options, &fs_real, &users);
+    expect_of("alice", machine_emails[_i]);
+    expect_of("bob", NULL);
+    ck_assert_ptr_nonnull(strstr(find_user("bob")->problem, "'alice' uses Claude Code here too"));
+}
+END_TEST
+
+START_TEST(where_several_use_claude_code_the_machines_address_is_nobodys)
+{
+    put_machines_address(_i);
+    put_file("home/alice/.claude.json", bytes_of("{}"));
+    put_file("home/bob/.claude.json", bytes_of("{}"));
+    read_people(people);
+    identity_resolve(&options, &fs_real, &users);
+    expect_of("alice", NULL);
+    expect_of("bob", NULL);
+    ck_assert_ptr_nonnull(strstr(find_user("alice")->problem, "'bob' uses Claude Code"));
+    ck_assert_ptr_nonnull(strstr(find_user("alice")->problem, "identity.email_from"));
+
+    /* What is said of one user counts as ever. */
+    put_recorded("managed-preferences.binary.plist",
+                 "Library/Managed Preferences/alice/com.claude-telemetry.agent.plist");
+    put_file("var/lib/AccountsService/users/bob", bytes_of("[User]\nEmail=b@example.com\n"));
+    identity_resolve(&options, &fs_real, &users);
+    expect_of("alice", "alice@example.com");
+    expect_of("bob", "b@example.com");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("identity");
@@ -510,6 +575,9 @@ int main(void)
     tcase_add_test(tests, a_macs_own_records_are_people);
     tcase_add_test(tests, windows_profiles_are_people);
     tcase_add_loop_test(tests, a_policy_comes_before_who_joined_the_machine, 0, 3);
+    tcase_add_loop_test(tests, a_machines_one_address_is_that_of_the_only_one_who_uses_claude_code,
+                        0, 3);
+    tcase_add_loop_test(tests, where_several_use_claude_code_the_machines_address_is_nobodys, 0, 3);
     tcase_add_test(tests, a_command_that_hangs_is_ended_with_what_it_started);
     tcase_add_test(tests, a_command_that_fails_prints_nothing_useful_or_too_much_is_reported);
     suite_add_tcase(suite, tests);
