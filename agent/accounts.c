@@ -192,15 +192,11 @@ void accounts_put_users(const struct accounts *a, struct json_writer *w)
     for (size_t i = 0; i < a->users.count; i++) {
         const struct local_user *user = &a->users.list[i];
         json_object_open(w);
-        json_put_key(w, "local_user");
-        json_put_string(w, user->name);
-        json_put_key(w, "email");
-        json_put_string(w, user->email);
-        json_put_key(w, "source");
-        json_put_string(w, identity_source_name(user->source));
+        json_member_string(w, "local_user", user->name);
+        json_member_string(w, "email", user->email);
+        json_member_string(w, "source", identity_source_name(user->source));
         if (user->problem) {
-            json_put_key(w, "problem");
-            json_put_string(w, user->problem);
+            json_member_string(w, "problem", user->problem);
         }
         json_object_close(w);
     }
@@ -209,10 +205,8 @@ void accounts_put_users(const struct accounts *a, struct json_writer *w)
         json_object_open(w);
         json_put_key(w, "local_user");
         json_put_null(w);
-        json_put_key(w, "email");
-        json_put_string(w, a->machine_email);
-        json_put_key(w, "source");
-        json_put_string(w, identity_source_name(IDENTITY_CONFIG));
+        json_member_string(w, "email", a->machine_email);
+        json_member_string(w, "source", identity_source_name(IDENTITY_CONFIG));
         json_object_close(w);
     }
     json_array_close(w);

@@ -112,8 +112,7 @@ void settings_status_put_sources(const struct settings_verdicts *verdicts, struc
         json_member_string(w, "versions", v->versions);
         json_member_string(w, "winner", v->winner);
         json_member_string(w, "telemetry", v->telemetry);
-        json_put_key(w, "in_force");
-        json_put_bool(w, v->in_force);
+        json_member_bool(w, "in_force", v->in_force);
         json_member_string(w, "sentence", v->sentence);
         json_object_close(w);
     }
@@ -145,10 +144,8 @@ static void put_installs(const struct claude_installs *installs, struct json_wri
             snprintf(version, sizeof version, "%u.%u.%u", install->version.major,
                      install->version.minor, install->version.patch);
         json_object_open(w);
-        json_put_key(w, "path");
-        json_put_string(w, install->path);
-        json_put_key(w, "version");
-        json_put_string(w, version);
+        json_member_string(w, "path", install->path);
+        json_member_string(w, "version", version);
         json_object_close(w);
     }
     json_array_close(w);

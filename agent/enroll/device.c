@@ -68,16 +68,11 @@ bool device_save(const struct fs *fs, const char *state_dir, const struct device
     struct buffer text = {.max_bytes = FILE_BYTES};
     struct json_writer w = json_writer_make(&text);
     json_object_open(&w);
-    json_put_key(&w, "device_id");
-    json_put_string(&w, device->id);
-    json_put_key(&w, "device_token");
-    json_put_string(&w, device->token);
-    json_put_key(&w, "hardware_id");
-    json_put_string(&w, device->hardware_id);
-    json_put_key(&w, "server_url");
-    json_put_string(&w, device->server_url);
-    json_put_key(&w, "heartbeat_interval_seconds");
-    json_put_uint(&w, device->heartbeat_interval_seconds);
+    json_member_string(&w, "device_id", device->id);
+    json_member_string(&w, "device_token", device->token);
+    json_member_string(&w, "hardware_id", device->hardware_id);
+    json_member_string(&w, "server_url", device->server_url);
+    json_member_uint(&w, "heartbeat_interval_seconds", device->heartbeat_interval_seconds);
     json_object_close(&w);
     bool ok = json_writer_ok(&w) || error_set(err, FAIL_TOO_LARGE, "the enrolment is too large");
     ok = ok && fs_make_dirs(fs, state_dir, 0700, err) &&

@@ -165,18 +165,13 @@ static bool make_body(struct heartbeat *h)
     buffer_reset(&h->body);
     struct json_writer w = json_writer_make(&h->body);
     json_object_open(&w);
-    json_put_key(&w, "instance_uid");
-    json_put_string(&w, h->instance_uid);
-    json_put_key(&w, "sequence_num");
-    json_put_uint(&w, ++h->sequence_num);
-    json_put_key(&w, "sent_at");
-    json_put_time(&w, clock_wall_ns(h->clock));
-    json_put_key(&w, "agent_version");
-    json_put_string(&w, h->agent_version);
+    json_member_string(&w, "instance_uid", h->instance_uid);
+    json_member_uint(&w, "sequence_num", ++h->sequence_num);
+    json_member_time(&w, "sent_at", clock_wall_ns(h->clock));
+    json_member_string(&w, "agent_version", h->agent_version);
     h->put_report(h->context, &w);
     put_offline_reason(h, &w);
-    json_put_key(&w, "agent_disconnect");
-    json_put_bool(&w, h->is_leaving);
+    json_member_bool(&w, "agent_disconnect", h->is_leaving);
     json_object_close(&w);
     return json_writer_ok(&w);
 }
@@ -223,20 +218,17 @@ static void on_examined(void *context, struct bytes report, const char *problem)
     cJSON *parsed = cJSON_ParseWithLength((const char *)report.data, report.len);
 
     json_object_open(&w);
-    json_put_key(&w, "command_id");
-    json_put_string(&w, h->command);
-    json_put_key(&w, "instance_uid");
-    json_put_string(&w, h->instance_uid);
-    json_put_key(&w, "ran_at");
-    json_put_time(&w, clock_wall_ns(h->clock));
+    json_member_string(&w, "command_id", h->command);
+    json_member_string(&w, "instance_uid", h->instance_uid);
+    json_member_time(&w, "ran_at", clock_wall_ns(h->clock));
     json_put_key(&w, "report");
     if (parsed)
         json_put_raw(&w, report);
     else
         json_put_null(&w);
     if (!parsed) {
-        json_put_key(&w, "error");
-        json_put_string(&w, report.len > 0 ? "the doctor's report is not JSON" : problem);
+        json_member_string(&w, "error",
+                           report.len > 0 ? "the doctor's report is not JSON" : problem);
     }
     json_object_close(&w);
     if (parsed && h->examined)

@@ -76,8 +76,7 @@ void drift_read(struct drift *d, const char *root, const struct fs *fs, uint64_t
 static void put_file(struct json_writer *w, const struct drift_file *f)
 {
     json_object_open(w);
-    json_put_key(w, "path");
-    json_put_string(w, f->path);
+    json_member_string(w, "path", f->path);
     json_put_key(w, "repaired_ms");
     json_array_open(w);
     for (size_t i = 0; i < f->repairs; i++)
@@ -97,8 +96,7 @@ bool drift_write(const struct drift *d, const char *root, const struct fs *fs, s
     json_object_open(&w);
     json_member_uint(&w, "repairs_total", d->repairs_total);
     json_member_uint(&w, "last_ms", d->last_ns / NS_PER_MS);
-    json_put_key(&w, "last_diff");
-    json_put_string(&w, d->last_diff);
+    json_member_string(&w, "last_diff", d->last_diff);
     json_put_key(&w, "files");
     json_array_open(&w);
     for (size_t i = 0; i < d->count; i++)
