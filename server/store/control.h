@@ -54,6 +54,7 @@ struct control_token {
     enum control_plan plan;
     int64_t device_id;      /* 0 unless it is a device's */
     char device[48];        /* that one's public id; "" */
+    bool pending;           /* offered to its device and not used yet: device_token_take() */
     uint32_t records_per_s; /* 0: the default */
     uint64_t created_ns, revoked_ns;
     struct token_activity activity;

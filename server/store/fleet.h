@@ -16,6 +16,7 @@
 #include "base/error.h"
 
 struct control_store;
+struct control_token;
 
 enum {
     FLEET_ID_BYTES = 64,
@@ -41,6 +42,7 @@ struct fleet_device {
     char device_id[FLEET_ID_BYTES];     /* UUID, given at enrolment */
     char hardware_id[FLEET_TEXT_BYTES]; /* unique; names the machine across enrolments */
     int64_t system_id, token_id;        /* token_id: of the token in force */
+    uint64_t token_created_ns;          /* of that one; read only */
     char hostname[FLEET_TEXT_BYTES], os[FLEET_TEXT_BYTES], os_version[FLEET_TEXT_BYTES];
     char arch[32], agent_version[64];
     char owner[256];       /* e-mail of its first user that has one; "" when none */
@@ -121,10 +123,24 @@ struct control_fleet_kind {
 
     /*
      * Enrols `device` by its hardware_id. The same hardware again keeps its device_id (written to
-     * *device) and takes the new token; the token before is revoked at `now_ns`.
+     * *device) and takes the new token; the token before, and one that was offered, are revoked
+     * at `now_ns`.
      */
     bool (*device_enroll)(struct control_store *store, struct fleet_device *device, uint64_t now_ns,
                           struct error *err);
+    /*
+     * Adds `token`, whose device_id is the device's id, as the one that will replace
+     * device->token_id. One that was offered before and never used is deleted. FAIL_NOT_FOUND when
+     * the device is gone or has another token by now.
+     */
+    bool (*device_token_offer)(struct control_store *store, const struct fleet_device *device,
+                               const struct control_token *token, struct error *err);
+    /*
+     * Puts the offered token in force and revokes the one before it. FAIL_NOT_FOUND when it is not
+     * pending (any more), or when the one before it was revoked: that ends both.
+     */
+    bool (*device_token_take)(struct control_store *store, int64_t token_id, uint64_t now_ns,
+                              struct error *err);
     bool (*device_find)(struct control_store *store, const char *device_id,
                         fleet_device_visit *visit, void *context, struct error *err);
     /* FAIL_NOT_FOUND when no machine with this hardware_id has enrolled. */
@@ -138,7 +154,7 @@ struct control_fleet_kind {
      * empty. */
     bool (*device_update)(struct control_store *store, const struct fleet_device *device,
                           struct bytes heartbeat, struct error *err);
-    /* Telemetry of the device with this token was stored. */
+    /* Telemetry of the device that this token is or was of was stored. */
     bool (*device_data)(struct control_store *store, int64_t token_id, uint64_t now_ns,
                         struct error *err);
     bool (*device_remove)(struct control_store *store, const char *device_id, struct error *err);

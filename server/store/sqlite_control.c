@@ -25,7 +25,8 @@ static const char *const STEPS[] = {STEP_1,
                                     SQLITE_AUDIT_SCHEMA,
                                     SQLITE_API_ERASED_SCHEMA,
                                     SQLITE_HEALTH_SCHEMA,
-                                    SQLITE_SESSION_SCHEMA};
+                                    SQLITE_SESSION_SCHEMA,
+                                    SQLITE_DEVICE_TOKEN_SCHEMA};
 
 /* Small and rarely asked: one connection behind a lock. */
 struct sqlite_control {
@@ -174,7 +175,8 @@ static bool control_system_find(struct control_store *store, const char *name,
     "SELECT t.id,t.system,s.name,t.sha256,t.prefix,t.person,t.retention_days,t.plan," \
     "t.device,t.records_per_s,t.created_ns,t.last_used_ns,t.revoked_ns,t.limited_ns," \
     "t.logs_ns,t.metrics_ns,t.traces_ns,t.tokens_ns,t.cost_ns,"                       \
-    "t.malformed_ns,(SELECT d.device_id FROM device d WHERE d.id=t.device)"           \
+    "t.malformed_ns,(SELECT d.device_id FROM device d WHERE d.id=t.device),"          \
+    "EXISTS(SELECT 1 FROM device p WHERE p.id=t.device AND p.pending_token=t.id)"     \
     " FROM token t JOIN system s ON s.id=t.system "
 
 static void read_token(sqlite3_stmt *q, struct control_token *out)
@@ -198,6 +200,7 @@ static void read_token(sqlite3_stmt *q, struct control_token *out)
         out->activity.signal_ns[i] = (uint64_t)sqlite3_column_int64(q, 14 + i);
     control_text(q, 2, out->system, sizeof out->system);
     control_text(q, 20, out->device, sizeof out->device);
+    out->pending = sqlite3_column_int(q, 21) != 0;
     struct bytes hash = sqlite_text_at(q, 3);
     if (hash.len == sizeof out->sha256)
         memcpy(out->sha256, hash.data, hash.len);
@@ -205,16 +208,12 @@ static void read_token(sqlite3_stmt *q, struct control_token *out)
     control_text(q, 5, out->person, sizeof out->person);
 }
 
-static bool control_token_create(struct control_store *store, const struct control_token *token,
-                                 int64_t *id, struct error *err)
+const char SQLITE_TOKEN_INSERT[] =
+    "INSERT INTO token(system,sha256,prefix,person,retention_days,plan,device,records_per_s,"
+    "created_ns,last_used_ns,revoked_ns) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,0,0)";
+
+void sqlite_bind_token(sqlite3_stmt *q, const struct control_token *token)
 {
-    sqlite3_stmt *q = control_begin(
-        store,
-        "INSERT INTO token(system,sha256,prefix,person,retention_days,plan,device,records_per_s,"
-        "created_ns,last_used_ns,revoked_ns) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,0,0)",
-        err);
-    if (!q)
-        return false;
     sqlite3_bind_int64(q, 1, token->system_id);
     sqlite_bind_raw(q, 2, token->sha256, sizeof token->sha256);
     sqlite_bind_bytes(q, 3, bytes_of(token->prefix));
@@ -224,6 +223,15 @@ static bool control_token_create(struct control_store *store, const struct contr
     sqlite3_bind_int64(q, 7, token->device_id);
     sqlite3_bind_int64(q, 8, token->records_per_s);
     sqlite3_bind_int64(q, 9, (int64_t)token->created_ns);
+}
+
+static bool control_token_create(struct control_store *store, const struct control_token *token,
+                                 int64_t *id, struct error *err)
+{
+    sqlite3_stmt *q = control_begin(store, SQLITE_TOKEN_INSERT, err);
+    if (!q)
+        return false;
+    sqlite_bind_token(q, token);
     bool ok = sqlite_do(control_db(store), q, err);
     *id = ok ? sqlite3_last_insert_rowid(control_db(store)) : 0;
     if (!ok && err->kind == FAIL_INVALID)

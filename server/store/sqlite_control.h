@@ -29,6 +29,12 @@ bool sqlite_health_apply(struct control_store *store, const struct fleet_health_
                          struct error *err);
 bool sqlite_health_forget(struct control_store *store, const char *email, struct error *err);
 
+/* Of the fleet's kind, sqlite_device_token.c. */
+bool sqlite_device_token_offer(struct control_store *store, const struct fleet_device *device,
+                               const struct control_token *token, struct error *err);
+bool sqlite_device_token_take(struct control_store *store, int64_t token_id, uint64_t now_ns,
+                              struct error *err);
+
 /* Steps of the control schema. */
 extern const char SQLITE_FLEET_SCHEMA[];
 extern const char SQLITE_API_USAGE_SCHEMA[];
@@ -36,6 +42,11 @@ extern const char SQLITE_API_ERASED_SCHEMA[];
 extern const char SQLITE_AUDIT_SCHEMA[];
 extern const char SQLITE_HEALTH_SCHEMA[];
 extern const char SQLITE_SESSION_SCHEMA[];
+extern const char SQLITE_DEVICE_TOKEN_SCHEMA[];
+
+/* Inserts a token; its parameters are bound by sqlite_bind_token(). */
+extern const char SQLITE_TOKEN_INSERT[];
+void sqlite_bind_token(sqlite3_stmt *q, const struct control_token *token);
 
 /* Sessions, sqlite_session.c: as in struct control_store_kind. */
 bool sqlite_session_begin(struct control_store *store, const struct control_session *session,

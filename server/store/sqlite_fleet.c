@@ -155,7 +155,8 @@ static bool secret_revoke(struct control_store *store, const char *prefix, uint6
     "enrolled_ns,last_seen_ns,last_data_ns,interval_s,disconnected,sequence_num,"            \
     "evicted_total,drift_total,evicted_delta,drift_delta,clock_skew_s,state,state_code,"     \
     "state_reason,state_since_ns,evicted_ns,drift_hour_ns,drift_hour_total,backlog_records," \
-    "backlog_growing_ns,heartbeat FROM device "
+    "backlog_growing_ns,heartbeat,"                                                          \
+    "(SELECT t.created_ns FROM token t WHERE t.id=device.token) FROM device "
 enum { DEVICE_HEARTBEAT_COLUMN = 31 };
 
 static void read_device(sqlite3_stmt *q, struct fleet_device *out)
@@ -182,6 +183,7 @@ static void read_device(sqlite3_stmt *q, struct fleet_device *out)
         .drift_hour_total = (uint64_t)sqlite3_column_int64(q, 28),
         .backlog_records = (uint64_t)sqlite3_column_int64(q, 29),
         .backlog_growing_ns = (uint64_t)sqlite3_column_int64(q, 30),
+        .token_created_ns = (uint64_t)sqlite3_column_int64(q, DEVICE_HEARTBEAT_COLUMN + 1),
     };
     control_text(q, 1, out->device_id, sizeof out->device_id);
     control_text(q, 2, out->hardware_id, sizeof out->hardware_id);
@@ -207,7 +209,8 @@ static bool device_enroll(struct control_store *store, struct fleet_device *devi
         "INSERT INTO device(device_id,hardware_id,system,token,hostname,os,os_version,arch,"
         "agent_version,owner,enrolled_ns,state_since_ns) "
         "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?11)"
-        " ON CONFLICT(hardware_id) DO UPDATE SET system=?3,token=?4,hostname=?5,os=?6,"
+        " ON CONFLICT(hardware_id) DO UPDATE SET system=?3,token=?4,pending_token=0,"
+        "hostname=?5,os=?6,"
         "os_version=?7,arch=?8,agent_version=?9,owner=CASE ?10 WHEN '' THEN owner ELSE ?10 END,"
         "enrolled_ns=?11 RETURNING id,device_id",
         err);
@@ -369,9 +372,10 @@ static bool device_update(struct control_store *store, const struct fleet_device
 static bool device_data(struct control_store *store, int64_t token_id, uint64_t now_ns,
                         struct error *err)
 {
-    sqlite3_stmt *q =
-        control_begin(store, "UPDATE device SET last_data_ns=max(last_data_ns,?2) WHERE token=?1",
-                      err);
+    sqlite3_stmt *q = control_begin(store,
+                                    "UPDATE device SET last_data_ns=max(last_data_ns,?2) WHERE "
+                                    "id=(SELECT device FROM token WHERE id=?1)",
+                                    err);
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, token_id);
@@ -522,6 +526,8 @@ const struct control_fleet_kind sqlite_fleet_kind = {
     .secret_use = secret_use,
     .secret_revoke = secret_revoke,
     .device_enroll = device_enroll,
+    .device_token_offer = sqlite_device_token_offer,
+    .device_token_take = sqlite_device_token_take,
     .device_find = device_find,
     .device_of_hardware = device_of_hardware,
     .device_of_token = device_of_token,

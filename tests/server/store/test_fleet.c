@@ -85,6 +85,58 @@ START_TEST(the_same_hardware_keeps_its_device_and_loses_its_old_token)
 }
 END_TEST
 
+static struct control_token offer_of(const struct fleet_device *device, uint8_t mark)
+{
+    struct control_token token = {.system_id = device->system_id,
+                                  .device_id = device->id,
+                                  .prefix = "ct_dev",
+                                  .created_ns = 200};
+    memset(token.sha256, mark, sizeof token.sha256);
+    return token;
+}
+
+static struct control_token find_token(uint8_t mark)
+{
+    struct control_token token;
+    uint8_t hash[CONTROL_HASH_BYTES];
+    memset(hash, mark, sizeof hash);
+    expect_ok(store->kind->token_find(store, hash, &token, &err));
+    return token;
+}
+
+START_TEST(an_offered_token_waits_for_its_use_and_gives_way_to_the_next)
+{
+    struct fleet_device device = enroll("hw-1", "id-a", make_token(1)), found;
+    struct control_token first = offer_of(&device, 2), second = offer_of(&device, 3), none;
+    ck_assert(!find_token(1).pending);
+    expect_ok(fleet->device_token_offer(store, &device, &first, &err));
+    int64_t first_id = find_token(2).id;
+    ck_assert(find_token(2).pending);
+    ck_assert_str_eq(find_token(2).device, "id-a");
+    expect_ok(fleet->device_token_offer(store, &device, &second, &err));
+    expect_fail(store->kind->token_find(store, first.sha256, &none, &err), FAIL_NOT_FOUND);
+    expect_fail(fleet->device_token_take(store, first_id, 300, &err), FAIL_NOT_FOUND);
+    expect_fail(fleet->device_token_take(store, device.token_id, 300, &err), FAIL_NOT_FOUND);
+    ck_assert(!token_is_revoked(1));
+
+    int64_t id = find_token(3).id;
+    ck_assert_int_ne(id, first_id);
+    expect_ok(fleet->device_token_take(store, id, 300, &err));
+    ck_assert_uint_eq(find_token(1).revoked_ns, 300);
+    ck_assert(!find_token(3).pending);
+    expect_fail(fleet->device_token_take(store, id, 301, &err), FAIL_NOT_FOUND);
+    expect_ok(fleet->device_of_token(store, id, &found, &err));
+    ck_assert_uint_eq(found.token_created_ns, 200);
+    expect_fail(fleet->device_token_offer(store, &device, &first, &err), FAIL_NOT_FOUND);
+    expect_fail(store->kind->token_find(store, first.sha256, &none, &err), FAIL_NOT_FOUND);
+
+    /* What the old token had brought is told late. */
+    expect_ok(fleet->device_data(store, device.token_id, 350, &err));
+    expect_ok(fleet->device_of_token(store, id, &found, &err));
+    ck_assert_uint_eq(found.last_data_ns, 350);
+}
+END_TEST
+
 START_TEST(what_a_heartbeat_brings_is_kept_and_a_change_without_one_keeps_the_document)
 {
     struct fleet_device d = enroll("hw-1", "id-a", make_token(1)), found;
@@ -187,6 +239,7 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, the_same_hardware_keeps_its_device_and_loses_its_old_token);
+    tcase_add_test(tests, an_offered_token_waits_for_its_use_and_gives_way_to_the_next);
     tcase_add_test(tests,
                    what_a_heartbeat_brings_is_kept_and_a_change_without_one_keeps_the_document);
     tcase_add_test(tests, a_secret_counts_its_uses_and_can_be_revoked);
