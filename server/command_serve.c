@@ -253,6 +253,7 @@ static bool open_parts(struct service *s, struct error *err)
         .integrations = &settings->integrations,
         .clock = s->clock,
         .log = s->log,
+        .device_token_days = settings->device_token_days,
     });
     struct route_table api = query_routes(&s->query), pages = portal_routes(s->portal);
     struct route_table devices = fleet_routes(s->fleet);

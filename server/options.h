@@ -47,6 +47,7 @@ struct settings {
     bool viewers_in_cohorts; /* else they see the sums of everybody */
     char *alert_webhook_url, *alert_secret, *alert_slack_url, *alert_ca_file; /* NULL: none */
     uint32_t alert_after_s, alert_every_s;
+    uint32_t device_token_days; /* 0: device tokens are not renewed */
 };
 
 /*

@@ -80,6 +80,12 @@ static const struct config_key keys[] = {
      .summary = "What the role viewer sees: sums of everybody, or only those that five people "
                 "stand behind (cohorts).",
      .choices = viewers},
+    {.path = "fleet.device_token_days",
+     .type = CONFIG_INTEGER,
+     .fallback = "90",
+     .summary = "Age in days at which a device's token is renewed by heartbeat; 0: never.",
+     .min = 0,
+     .max = 3650},
     {.path = "alerts.webhook_url",
      .type = CONFIG_TEXT,
      .summary =
@@ -390,6 +396,7 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
     out->max_receiving_mib = (uint32_t)config_integer(config, "max_receiving_mib");
     out->loops = (uint32_t)config_integer(config, "loops");
     out->viewers_in_cohorts = strcmp(config_text(config, "privacy.viewers"), "cohorts") == 0;
+    out->device_token_days = (uint32_t)config_integer(config, "fleet.device_token_days");
     bool good = read_log(o, config, out, err) && read_integrations(config, out, err) &&
                 read_alerts(config, out, err) && check(out, err);
     config_destroy(config);

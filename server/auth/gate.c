@@ -180,6 +180,29 @@ static enum gate_outcome look_up(struct gate *g, const uint8_t hash[SHA256_BYTES
     return err->kind == FAIL_NOT_FOUND ? GATE_UNKNOWN : GATE_NO_ANSWER;
 }
 
+/* The first use of a device's new token puts it in force: only now is it known to have arrived. */
+static enum gate_outcome take_up(struct gate *g, struct control_token *token, struct error *err)
+{
+    struct error first = {0};
+    uint8_t hash[SHA256_BYTES];
+    memcpy(hash, token->sha256, sizeof hash);
+    if (g->control->kind->fleet->device_token_take(g->control, token->id, clock_wall_ns(g->clock),
+                                                   &first)) {
+        token->pending = false;
+        return GATE_OPEN;
+    }
+    if (first.kind != FAIL_NOT_FOUND) {
+        *err = first;
+        return GATE_NO_ANSWER;
+    }
+    /* Another thread or server was first, or nobody may use it any more. */
+    if (!g->control->kind->token_find(g->control, hash, token, err))
+        return err->kind == FAIL_NOT_FOUND ? GATE_UNKNOWN : GATE_NO_ANSWER;
+    if (token->pending)
+        return GATE_UNKNOWN;
+    return token->revoked_ns ? GATE_REVOKED : GATE_OPEN;
+}
+
 static enum gate_outcome admit(struct gate *g, const struct control_token *token, uint64_t now_ns,
                                uint32_t *retry_after_s)
 {
@@ -216,6 +239,8 @@ enum gate_outcome gate_check(struct gate *g, struct bytes credential, const char
         outcome = look_up(g, hash, now_ns, token, err);
         if (outcome == GATE_OPEN && token->revoked_ns != 0)
             outcome = GATE_REVOKED;
+        if (outcome == GATE_OPEN && token->pending)
+            outcome = take_up(g, token, err);
         if (outcome == GATE_OPEN)
             outcome = admit(g, token, now_ns, retry_after_s);
     }

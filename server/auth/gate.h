@@ -43,7 +43,7 @@ enum gate_outcome {
 
 /*
  * Decides on a credential; refusals are counted by prefix and `source`. With
- * GATE_OPEN, *token is a copy. `err` is set for GATE_NO_ANSWER only.
+ * GATE_OPEN, *token is a copy; a device's pending token is in force by then. `err` is set for GATE_NO_ANSWER only.
  */
 enum gate_outcome gate_check(struct gate *gate, struct bytes credential, const char *source,
                              struct control_token *token, uint32_t *retry_after_s,

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "core/json/writer.h"
+#include "server/auth/token.h"
 #include "server/fleet/document.h"
 #include "server/fleet/fleet.h"
 #include "server/store/fleet.h"
@@ -24,6 +25,20 @@ struct fleet {
 /* The device whose token the request carries; answers itself, and is false, when there is none. */
 MUST_USE bool fleet_authenticate(struct fleet *fleet, struct route_call *call,
                                  struct fleet_device *device);
+
+/*
+ * A device's token, of which only the hash is kept; the text is for the one answer that carries it,
+ *
+ *   enrolment ──create──▶ in force ──grows old; heartbeat──renew──▶ pending ──first use──▶ in force
+ *
+ * and the one before is revoked by that first use (gate_check()), so that no lost answer locks a
+ * device out. Another heartbeat before it replaces the pending one.
+ */
+MUST_USE bool fleet_create_token(struct fleet *fleet, const struct fleet_device *device,
+                                 char text[TOKEN_BYTES], int64_t *id, struct error *err);
+/* False when the device's token need not be renewed, or could not be (logged): it stays good. */
+bool fleet_renew_token(struct fleet *fleet, const struct fleet_device *device,
+                       char text[TOKEN_BYTES]);
 
 /* Sets the device's state from its facts; a change is stored and logged, the device is not. */
 MUST_USE bool fleet_judge(struct fleet *fleet, struct fleet_device *device,

@@ -8,7 +8,6 @@
 #include "core/json/writer.h"
 #include "platform/platform.h"
 #include "server/auth/throttle.h"
-#include "server/auth/token.h"
 #include "server/fleet/device.h"
 #include "server/fleet/document.h"
 #include "server/fleet/watch.h"
@@ -86,18 +85,6 @@ static bool check_secret(struct fleet *f, struct route_call *call, const char *s
                                  : "the enrolment secret has expired",
                  "claude-telemetry-server enrollment-secret create, and put it on the device");
     return false;
-}
-
-/* A new device token, stored by its hash; `text` receives it. */
-static bool make_device_token(struct fleet *f, const struct fleet_device *device, char *text,
-                              int64_t *id, struct error *err)
-{
-    struct control_token token = {.system_id = device->system_id, .created_ns = now_of(f)};
-    token_mint(text);
-    token_hash(bytes_of(text), token.sha256);
-    token_prefix(bytes_of(text), token.prefix);
-    snprintf(token.person, sizeof token.person, "%s", device->owner);
-    return f->options.control->kind->token_create(f->options.control, &token, id, err);
 }
 
 static void answer_enrolled(struct fleet *f, struct route_call *call,
@@ -194,7 +181,7 @@ static void enroll(void *context, struct route_call *call)
     struct fleet_device *device = &request.device;
     device->system_id = secret.system_id;
     platform_uuid(device->device_id); /* kept only if the hardware is new */
-    if (!make_device_token(f, device, token, &device->token_id, &err) ||
+    if (!fleet_create_token(f, device, token, &device->token_id, &err) ||
         !f->store->device_enroll(f->options.control, device, now_of(f), &err)) {
         log_failure(f->options.log, LOG_ERROR_LEVEL, "fleet", "cannot enrol", &err);
         answer_failure(call->exchange, &err);
@@ -432,6 +419,12 @@ static void answer_heartbeat(struct fleet *f, struct route_call *call,
     bool good =
         f->store->command_take(f->options.control, device->id, now_of(f), put_command, &w, &err);
     json_array_close(&w);
+    char token[TOKEN_BYTES];
+    if (good && fleet_renew_token(f, device, token)) {
+        json_put_key(&w, "device_token");
+        json_put_string(&w, token);
+        memset(token, 0, sizeof token);
+    }
     json_object_close(&w);
     if (good && json_writer_ok(&w))
         answer_json(call->exchange, buffer_bytes(&out));

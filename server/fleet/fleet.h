@@ -30,6 +30,7 @@ struct fleet_options {
     const struct clock *clock;
     struct log *log;
     uint32_t heartbeat_interval_s; /* told to devices; default 60 when 0 */
+    uint32_t device_token_days;    /* a token this old is renewed by heartbeat; 0: never */
 };
 
 struct fleet *fleet_create(const struct fleet_options *options);

@@ -1,4 +1,4 @@
-"""A device from enrolment on: behind a proxy and a private authority, through an outage, as a copy, asked by the doctor.
+"""A device from enrolment on: behind a proxy and a private authority, through an outage, as a copy, asked by the doctor, with a renewed token.
 
 The real agent and the real server; the proxy is the only one that knows the server's name.
 """
@@ -8,6 +8,7 @@ import os
 import pathlib
 import select
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -76,6 +77,30 @@ class Proxy:
 
     def close(self):
         self.socket.close()
+
+
+class Forgetful(Proxy):
+    """In front of the server: loses the answers to the next `losing` heartbeats, which the server has taken."""
+
+    def __init__(self, port):
+        self.losing = self.lost = 0
+        super().__init__(port)
+
+    def serve(self, client):
+        with client, contextlib.suppress(OSError), socket.create_connection(self.target) as server:
+            beating = False
+            while True:
+                for side in select.select([client, server], [], [])[0]:
+                    data = side.recv(65536)
+                    if not data:
+                        return
+                    if side is client and data.startswith(b"POST "):
+                        beating = data.startswith(b"POST /api/v1/heartbeat ")
+                    elif side is server and beating and self.losing > 0:
+                        self.losing -= 1
+                        self.lost += 1
+                        return
+                    (server if side is client else client).sendall(data)
 
 
 class DeviceLife(unittest.TestCase):
@@ -221,6 +246,65 @@ class DeviceLife(unittest.TestCase):
                           shown[0]["trigger"]), ("alice@example.com", "2.1.329", "none", "first-wins", "startup"))
         rows = self.server.messages(**{"metadata.device.id": device["id"], "type": "ai.event"})
         self.assertEqual([row["metadata"]["event.name"] for row in rows], ["managed_settings_resolved"])
+
+    def database(self, sql):
+        with contextlib.closing(sqlite3.connect(self.server.data / "control.db", timeout=30)) as db, db:
+            return db.execute(sql).fetchall()
+
+    def grow_old(self):
+        """The device's token in force is from 91 days ago."""
+        self.database(f"UPDATE token SET created_ns=created_ns-{91 * 86400 * 10**9} WHERE id=(SELECT token FROM device)")
+
+    def deliver(self, agent, count):
+        status, _, _ = programs.http("POST", agent.url + "/v1/logs", EXPORT.replace(b'"x"', b'"%d"' % count),
+                                     {"Content-Type": "application/json"})
+        self.assertEqual(status, 200)
+        programs.wait_until(lambda: len(self.server.messages(type="log")) == count, 30, f"row {count}")
+
+    def test_an_old_token_is_renewed_and_a_lost_answer_locks_nobody_out(self):
+        self.start_server()
+        proxy = Forgetful(self.server.port)
+        self.addCleanup(proxy.close)
+        agent = self.agent(proxy.url)
+        kept = agent.root / "var/lib/claude-telemetry/device.json"
+        token = lambda: json.loads(kept.read_text())["device_token"]  # noqa: E731
+        tokens = lambda: self.database("SELECT revoked_ns=0, count(*) FROM token WHERE device<>0 GROUP BY 1 ORDER BY 1")  # noqa: E731
+        refused = lambda old: programs.http("POST", self.server.url + "/v1/logs", b"{}", {  # noqa: E731
+            "Content-Type": "application/json", "Authorization": f"Bearer {old}"})[0] == 403
+        agent.start()
+        self.green()
+        self.deliver(agent, 1)
+        first = token()
+        self.assertEqual(agent.program.stop(), 0)
+        self.grow_old()
+        agent.start()  # and a heartbeat within a second
+        programs.wait_until(lambda: token() != first, what="a renewed token")
+        second = token()
+        self.deliver(agent, 2)
+        self.assertEqual(tokens(), [(0, 1), (1, 1)])
+        programs.wait_until(lambda: refused(first), what="the old token refused")
+
+        # The answers are lost: it goes on with what it has, and takes the one that arrives.
+        self.assertEqual(agent.program.stop(), 0)
+        kept.write_text(json.dumps({**json.loads(kept.read_text()), "heartbeat_interval_seconds": 1}))
+        self.grow_old()
+        proxy.losing = 1000
+        agent.start()
+        programs.wait_until(lambda: proxy.lost >= 2, 30, "two lost answers")
+        self.deliver(agent, 3)
+        self.assertEqual(token(), second)
+        self.assertEqual(tokens(), [(0, 1), (1, 2)])  # one of them pending
+        proxy.losing = 0
+        programs.wait_until(lambda: token() != second, 30, "a token that arrives")
+        self.deliver(agent, 4)
+        self.assertEqual(tokens(), [(0, 2), (1, 1)])
+        programs.wait_until(lambda: refused(second), what="the second token refused")
+        self.assertEqual(agent.program.stop(), 0)
+        before = len(self.beats())
+        agent.start()
+        programs.wait_until(lambda: len(self.beats()) > before, what="a heartbeat by the third token")
+        self.assertEqual(len(self.devices()), 1)
+        self.assertEqual(tokens(), [(0, 2), (1, 1)])
 
     def test_a_copy_of_a_machine_enrols_as_itself(self):
         self.start_server()
