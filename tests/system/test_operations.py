@@ -159,9 +159,7 @@ class Limits(unittest.TestCase):
         folder = programs.Folder()
         path = folder.__enter__()
         self.addCleanup(folder.__exit__, None, None, None)
-        (path / "server.yaml").write_text("max_request_mib: 8\nmax_receiving_mib: 24\n")
-        self.server = programs.Server(path).set_up()
-        self.server.program.command += ["--config", path / "server.yaml"]
+        self.server = programs.Server(path, config="max_request_mib: 8\nmax_receiving_mib: 24\n").set_up()
         self.server.start()
         self.addCleanup(self.server.program.stop)
 
@@ -345,11 +343,10 @@ class Alerts(unittest.TestCase):
         self.receiver = Receiver()
         self.addCleanup(self.receiver.close)
         (self.folder / "secret").write_text(self.SECRET + "\n")
-        (self.folder / "server.yaml").write_text(
+        config = (
             f"alerts:\n  webhook_url: {self.receiver.url}/hook\n  slack_url: {self.receiver.url}/slack\n"
             f"  webhook_secret_file: {self.folder}/secret\n  after_seconds: 0\n  every_seconds: 1\n")
-        self.server = programs.Server(self.folder).set_up()
-        self.server.program.command += ["--config", self.folder / "server.yaml"]
+        self.server = programs.Server(self.folder, config=config).set_up()
         self.server.start()
         self.addCleanup(self.server.program.stop)
         body = json.dumps({"enrollment_secret": self.server.cli("enrollment-secret", "create"),
