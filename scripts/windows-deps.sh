@@ -125,7 +125,7 @@ build_curl() {
     -DCURL_DISABLE_OPENSSL_AUTO_LOAD_CONFIG=ON -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF \
     -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DCURL_BROTLI=OFF -DCURL_ZSTD=OFF -DCURL_DISABLE_LDAP=ON \
     -DZLIB_INCLUDE_DIR=/usr/$host/include -DZLIB_LIBRARY=/usr/$host/lib/libz.a
-  pc libcurl "-lcurl -lnghttp2 -lssl -lcrypto /usr/$host/lib/libz.a -lbcrypt -lcrypt32 -ladvapi32 -lgdi32 -lws2_32" '-DCURL_STATICLIB'
+  pc libcurl '-lcurl -lnghttp2 -lssl -lcrypto -lz -lbcrypt -lcrypt32 -ladvapi32 -lgdi32 -lws2_32' '-DCURL_STATICLIB'
 }
 
 # pc NAME LIBS [CFLAGS]: what pkg-config says of it; upstream's files differ in how they say "static".
@@ -155,12 +155,6 @@ for library in libyaml cjson check libevent nghttp2 openssl curl; do
   }
   touch "$sysroot/.have-$library"
 done
-pkg=$sysroot/lib/pkgconfig
-[ -e "$pkg/zlib.pc" ] || sed "s|/usr/$host/lib/libz.dll.a||" >"$pkg/zlib.pc" <<PC
-prefix=/usr/$host
-Name: zlib
-Description: zlib for Windows, static
-Version: 1.2
-Cflags: -I\${prefix}/include
-Libs: \${prefix}/lib/libz.a
-PC
+# Debian has zlib built for Windows; alone here, it is not passed over for the DLL's import library that lies beside it there.
+cp "/usr/$host/lib/libz.a" "$sysroot/lib/"
+pc zlib '-lz'
