@@ -175,8 +175,7 @@ START_TEST(every_cut_and_flip_of_an_attribute_is_judged_like_by_its_fields)
 {
     static const uint32_t up[] = {6, 2, 2, 1};
     static const char *const values[] = {"\x0a\x05hello", "\x18\x96\x01", "\x10\x01",
-                                         "\x21"
-                                         "12345678"};
+                                         "!12345678"}; /* ! is 0x21: field 4, eight bytes */
     for (size_t v = 0; v < 4; v++) {
         struct buffer pair = {.max_bytes = 256};
         ck_assert(wire_put_bytes(&pair, 1, bytes_of("key")) &&
