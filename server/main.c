@@ -84,6 +84,10 @@ int main(int argc, char **argv)
     command *run = find_command(&options, &err);
     if (!run || !settings_load(&options, &settings, &err))
         return command_fail(&err);
+    if (run != command_check_config && !settings_make_data(&settings, &err)) {
+        settings_clear(&settings);
+        return command_fail(&err);
+    }
     umask(077); /* what it writes holds hashes of secrets, and people's work */
     int code = run(&options, &settings);
     settings_clear(&settings);

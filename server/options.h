@@ -51,10 +51,13 @@ struct settings {
 };
 
 /*
- * Reads the configuration file, if any, and creates the data directory. Prints the
- * file's problems itself. FAIL_INVALID: a setting is wrong (exit code 2).
+ * Reads the configuration file, if any. Prints the file's problems itself.
+ * FAIL_INVALID: a setting is wrong (exit code 2).
  */
 bool settings_load(const struct options *options, struct settings *out, struct error *err);
+
+/* The data directory, which everything but looking at the settings needs. */
+MUST_USE bool settings_make_data(const struct settings *settings, struct error *err);
 void settings_clear(struct settings *settings);
 
 #endif

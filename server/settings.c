@@ -400,12 +400,16 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
     bool good = read_log(o, config, out, err) && read_integrations(config, out, err) &&
                 read_alerts(config, out, err) && check(out, err);
     config_destroy(config);
-    if (good && !fs_make_dirs(&fs_real, out->data, 0700, err))
-        good = error_wrap(err, "cannot make the data directory") ||
-               error_remedy(err, "give --data a directory that this user may make and write");
     if (!good)
         settings_clear(out);
     return good;
+}
+
+bool settings_make_data(const struct settings *s, struct error *err)
+{
+    return fs_make_dirs(&fs_real, s->data, 0700, err) ||
+           error_wrap(err, "cannot make the data directory") ||
+           error_remedy(err, "give --data a directory that this user may make and write");
 }
 
 void settings_clear(struct settings *s)

@@ -101,6 +101,11 @@ class Commands(unittest.TestCase):
                 self.assertEqual(1, run.returncode)
                 self.assertIn("cannot write to standard output", run.stderr)
 
+    def test_looking_at_the_settings_leaves_nothing_behind(self):
+        with programs.Folder() as folder:
+            run = self.run_("server", "check-config", "--root", folder)
+            self.assertEqual((0, []), (run.returncode, list(folder.iterdir())), run.stderr)
+
     def test_nobody_else_may_read_the_servers_files(self):
         with programs.Folder() as folder:
             (folder / "server").mkdir(mode=0o755)

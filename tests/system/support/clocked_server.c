@@ -43,7 +43,8 @@ int main(int argc, char **argv)
     struct settings settings;
     struct error err = {0};
     pthread_t listener;
-    if (!options_parse(argc, argv, &options, &err) || !settings_load(&options, &settings, &err))
+    if (!options_parse(argc, argv, &options, &err) || !settings_load(&options, &settings, &err) ||
+        !settings_make_data(&settings, &err))
         return command_fail(&err);
     if (pthread_create(&listener, NULL, listen_to, &offset_ns) != 0)
         return EXIT_FAILED;
