@@ -95,8 +95,7 @@ static void on_quarantine(void *context, const struct spool_quarantine_info *q)
     struct json_writer *w = &l->entry;
     json_object_open(w);
     json_member_string(w, "name", q->name);
-    json_put_key(w, "readable");
-    json_put_bool(w, q->readable);
+    json_member_bool(w, "readable", q->readable);
     if (q->readable) {
         json_member_uint(w, "from_sequence", q->from_sequence);
         json_member_uint(w, "to_sequence", q->to_sequence);

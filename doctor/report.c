@@ -8,15 +8,6 @@
 
 /* ---- JSON ---- */
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_put_key(w, key);
-    if (text)
-        json_put_bytes(w, bytes_of(text));
-    else
-        json_put_null(w);
-}
-
 static void put_summary(const struct run *run, struct json_writer *w)
 {
     static const enum check_status order[] = {CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_SKIP};
@@ -36,12 +27,12 @@ static void put_checks(const struct run *run, struct json_writer *w)
     for (size_t i = 0; i < run->count; i++) {
         const struct run_result *r = &run->results[i];
         json_object_open(w);
-        put_text(w, "id", r->id);
-        put_text(w, "status", check_status_name(r->finding.status));
-        put_text(w, "title", r->check->title);
-        put_text(w, "seen", r->finding.seen);
-        put_text(w, "why", r->check->why);
-        put_text(w, "fix", r->finding.fix);
+        json_member_string(w, "id", r->id);
+        json_member_string(w, "status", check_status_name(r->finding.status));
+        json_member_string(w, "title", r->check->title);
+        json_member_string(w, "seen", r->finding.seen);
+        json_member_string(w, "why", r->check->why);
+        json_member_string(w, "fix", r->finding.fix);
         json_put_key(w, "duration_ms");
         json_put_uint(w, r->duration_ms);
         json_object_close(w);
@@ -55,12 +46,12 @@ static void put_variable(const struct settings_view *view, const char *name, str
     const struct view_entry *e = view_effective(view, name);
     const struct view_entry *under = e ? view_overridden(view, e) : NULL;
     json_object_open(w);
-    put_text(w, "name", name);
-    put_text(w, "value", e ? view_shown(e) : NULL);
-    put_text(w, "source", e ? view_layer_name(e->document->layer) : NULL);
-    put_text(w, "place", e ? view_place(e, place) : NULL);
-    put_text(w, "overrides", under ? view_shown(under) : NULL);
-    put_text(w, "overrides_place", under ? view_place(under, place) : NULL);
+    json_member_string(w, "name", name);
+    json_member_string(w, "value", e ? view_shown(e) : NULL);
+    json_member_string(w, "source", e ? view_layer_name(e->document->layer) : NULL);
+    json_member_string(w, "place", e ? view_place(e, place) : NULL);
+    json_member_string(w, "overrides", under ? view_shown(under) : NULL);
+    json_member_string(w, "overrides_place", under ? view_place(under, place) : NULL);
     json_object_close(w);
 }
 
@@ -74,8 +65,8 @@ static void put_settings(const struct scene *scene, struct json_writer *w)
         char version[64];
         const char **names = view_names(view, &count);
         json_object_open(w);
-        put_text(w, "local_user", view->user);
-        put_text(w, "claude_version", judge_version(view, version));
+        json_member_string(w, "local_user", view->user);
+        json_member_string(w, "claude_version", judge_version(view, version));
         json_put_key(w, "variables");
         json_array_open(w);
         for (size_t i = 0; i < count; i++)
@@ -94,7 +85,7 @@ bool report_put_json(const struct report *report, struct buffer *out)
     json_object_open(&w);
     json_put_key(&w, "version");
     json_put_int(&w, REPORT_VERSION);
-    put_text(&w, "doctor_version", CT_VERSION);
+    json_member_string(&w, "doctor_version", CT_VERSION);
     json_put_key(&w, "ran_at");
     json_put_time(&w, clock_wall_ns(report->scene->clock));
     put_summary(report->run, &w);

@@ -259,6 +259,15 @@ void json_member_text(struct json_writer *w, const char *key, const char *text)
     json_member_string(w, key, text && text[0] ? text : NULL);
 }
 
+void json_member_bytes(struct json_writer *w, const char *key, struct bytes text)
+{
+    json_put_key(w, key);
+    if (text.len > 0)
+        json_put_bytes(w, text);
+    else
+        json_put_null(w);
+}
+
 void json_member_uint(struct json_writer *w, const char *key, uint64_t value)
 {
     json_put_key(w, key);

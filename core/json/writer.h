@@ -45,7 +45,8 @@ void json_put_time(struct json_writer *w,
 
 /* A key and its value. */
 void json_member_string(struct json_writer *w, const char *key, const char *text);
-void json_member_text(struct json_writer *w, const char *key, const char *text); /* "": null */
+void json_member_text(struct json_writer *w, const char *key, const char *text);   /* "": null */
+void json_member_bytes(struct json_writer *w, const char *key, struct bytes text); /* empty: null */
 void json_member_uint(struct json_writer *w, const char *key, uint64_t value);
 void json_member_bool(struct json_writer *w, const char *key, bool value);
 void json_member_time(struct json_writer *w, const char *key, uint64_t unix_ns);

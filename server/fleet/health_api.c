@@ -12,15 +12,6 @@ enum { DEFAULT_CHANGES = 100, MOST_CHANGES = 1000 };
 const char *const fleet_kinds[FLEET_KINDS] = {"device",     "person",      "token",
                                               "credential", "integration", "importer"};
 
-static void put_text(struct json_writer *w, const char *key, struct bytes text)
-{
-    json_put_key(w, key);
-    if (text.len > 0)
-        json_put_bytes(w, text);
-    else
-        json_put_null(w);
-}
-
 struct listing {
     struct json_writer w;
     struct bytes kind, state; /* empty: all */
@@ -43,13 +34,13 @@ static void put_health(struct listing *l, const struct fleet_health *h)
         return;
     struct json_writer *w = &l->w;
     json_object_open(w);
-    put_text(w, "kind", kind);
-    put_text(w, "id", bytes_of(colon ? colon + 1 : h->subject));
-    put_text(w, "name", bytes_of(h->name));
-    put_text(w, "state", bytes_of(state));
-    put_text(w, "stateCode", bytes_of(h->code));
-    put_text(w, "reason", bytes_of(h->reason));
-    put_text(w, "action", bytes_of(h->action));
+    json_member_bytes(w, "kind", kind);
+    json_member_bytes(w, "id", bytes_of(colon ? colon + 1 : h->subject));
+    json_member_bytes(w, "name", bytes_of(h->name));
+    json_member_bytes(w, "state", bytes_of(state));
+    json_member_bytes(w, "stateCode", bytes_of(h->code));
+    json_member_bytes(w, "reason", bytes_of(h->reason));
+    json_member_bytes(w, "action", bytes_of(h->action));
     json_member_time(w, "stateSince", h->since_ns);
     json_member_time(w, "lastSeenAt", h->last_seen_ns);
     json_member_time(w, "lastDataAt", h->last_data_ns);
@@ -138,11 +129,11 @@ static bool put_change(void *context, const struct fleet_flip *flip)
 {
     struct json_writer *w = context;
     json_object_open(w);
-    put_text(w, "subject", bytes_of(flip->subject));
-    put_text(w, "from", bytes_of(flip->from));
-    put_text(w, "to", bytes_of(flip->to));
-    put_text(w, "code", bytes_of(flip->code));
-    put_text(w, "reason", bytes_of(flip->reason));
+    json_member_bytes(w, "subject", bytes_of(flip->subject));
+    json_member_bytes(w, "from", bytes_of(flip->from));
+    json_member_bytes(w, "to", bytes_of(flip->to));
+    json_member_bytes(w, "code", bytes_of(flip->code));
+    json_member_bytes(w, "reason", bytes_of(flip->reason));
     json_member_time(w, "at", flip->at_ns);
     json_object_close(w);
     return json_writer_ok(w);

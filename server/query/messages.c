@@ -21,15 +21,6 @@ static void put_count(struct json_writer *w, const char *key, int64_t value)
         json_put_int(w, value);
 }
 
-static void put_text(struct json_writer *w, const char *key, struct bytes text)
-{
-    json_put_key(w, key);
-    if (text.len == 0)
-        json_put_null(w);
-    else
-        json_put_bytes(w, text);
-}
-
 static void put_hex(struct json_writer *w, const char *key, const uint8_t *id, size_t len)
 {
     char hex[2 * 16 + 1];
@@ -125,10 +116,10 @@ static void put_members(struct json_writer *w, const struct stored_message *row,
     json_put_time(w, m->time_ns);
     json_put_key(w, "receivedAt");
     json_put_time(w, m->received_ns);
-    put_text(w, "serviceName", shown_text(show, FIELD_SERVICE_NAME, m->service_name));
-    put_text(w, "system", row->system);
-    put_text(w, "model", shown_text(show, FIELD_MODEL, m->model));
-    put_text(w, "person", people_name(show->people, m->person, show->names, show->arena));
+    json_member_bytes(w, "serviceName", shown_text(show, FIELD_SERVICE_NAME, m->service_name));
+    json_member_bytes(w, "system", row->system);
+    json_member_bytes(w, "model", shown_text(show, FIELD_MODEL, m->model));
+    json_member_bytes(w, "person", people_name(show->people, m->person, show->names, show->arena));
     put_count(w, "inputTokens", m->input_tokens);
     put_count(w, "outputTokens", m->output_tokens);
     put_count(w, "cacheReadTokens", m->cache_read_tokens);
@@ -141,10 +132,10 @@ static void put_members(struct json_writer *w, const struct stored_message *row,
     put_hex(w, "spanId", m->span_id, sizeof m->span_id);
     json_put_key(w, "parentId");
     json_put_string(w, row->parent_id[0] ? row->parent_id : NULL);
-    put_text(w, "sessionId", shown_text(show, FIELD_SESSION_ID, m->session_id));
-    put_text(w, "promptId", shown_text(show, FIELD_PROMPT_ID, m->prompt_id));
-    put_text(w, "toolName", shown_text(show, FIELD_TOOL_NAME, m->tool_name));
-    put_text(w, "body", with_body ? m->body : bytes_make(NULL, 0));
+    json_member_bytes(w, "sessionId", shown_text(show, FIELD_SESSION_ID, m->session_id));
+    json_member_bytes(w, "promptId", shown_text(show, FIELD_PROMPT_ID, m->prompt_id));
+    json_member_bytes(w, "toolName", shown_text(show, FIELD_TOOL_NAME, m->tool_name));
+    json_member_bytes(w, "body", with_body ? m->body : bytes_make(NULL, 0));
     json_put_key(w, "bodyTruncated");
     json_put_bool(w, m->body_truncated);
     put_metadata(w, show, m->metadata);
