@@ -55,12 +55,13 @@ static void on_accept_timer(void *context)
 /*
  * At the cap, and while descriptors are short, whoever has been silent longest gives way:
  * kept-alive connections of thousands of clients must not lock out the next one.
+ * The list begins with the newest, so of those silent since one millisecond the oldest gives way.
  */
 static bool make_room(struct http_server *server)
 {
     struct connection *quietest = NULL;
     for (struct connection *c = server->connections; c; c = c->next)
-        if (connection_is_idle(c) && (!quietest || c->quiet_since_ms < quietest->quiet_since_ms))
+        if (connection_is_idle(c) && (!quietest || c->quiet_since_ms <= quietest->quiet_since_ms))
             quietest = c;
     if (!quietest || loop_now_ms(server->loop) - quietest->quiet_since_ms < QUIET_MS)
         return false;
