@@ -15,7 +15,7 @@ case $code in
   cmake --preset mingw >/dev/null
   nice cmake --build --preset mingw
   cmake/wine.sh wineboot --init >/dev/null 2>&1 || true # or the first tests wait for it
-  ctest --preset mingw --no-tests=error -j2
+  ctest --preset mingw --no-tests=error -j2 --repeat "until-pass:${TRIES:-1}"
   cmake --preset release >/dev/null
   nice cmake --build --preset release --target claude-telemetry-server
   python3 tests/system/test_windows_agent.py
