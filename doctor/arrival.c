@@ -10,6 +10,7 @@
 #include "core/http/client.h"
 #include "doctor/format.h"
 #include "doctor/proxies.h"
+#include "doctor/remedy.h"
 #include "platform/platform.h"
 
 enum { ASK_MS = 3000 };
@@ -74,10 +75,14 @@ static const char *dropped(const struct config *values)
 enum arrival arrival_ask(const struct scene *scene, const char *mark,
                          char reason[ARRIVAL_REASON_BYTES])
 {
+    char rights[REMEDY_BYTES];
     if (!scene->has_device) {
-        snprintf(reason, ARRIVAL_REASON_BYTES, "%s",
-                 scene->is_privileged ? "this device has no token to ask the server with"
-                                      : "only root can ask the server: run with sudo");
+        if (scene->is_privileged)
+            snprintf(reason, ARRIVAL_REASON_BYTES,
+                     "this device has no token to ask the server with");
+        else
+            snprintf(reason, ARRIVAL_REASON_BYTES, "only %s can ask the server: %s", remedy_who(),
+                     remedy(REMEDY_GET_RIGHTS, NULL, rights));
         return ARRIVAL_UNKNOWN;
     }
     const struct config *values = scene->config->values;

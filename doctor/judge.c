@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "doctor/format.h"
+#include "doctor/remedy.h"
 
 const char *const judge_signals[3] = {"logs", "metrics", "traces"};
 
@@ -138,7 +139,7 @@ const char *judge_fix_set(const struct scene *scene, const struct settings_view 
 
 const char *judge_fix_remove(const struct view_entry *entry, char out[JUDGE_TEXT_BYTES])
 {
-    char place[VIEW_PLACE_BYTES];
+    char place[VIEW_PLACE_BYTES], words[REMEDY_BYTES];
     if (entry->document->layer != VIEW_SHELL)
         snprintf(out, JUDGE_TEXT_BYTES, "remove %s from %s", entry->name, view_place(entry, place));
     else if (entry->line > 0)
@@ -146,8 +147,7 @@ const char *judge_fix_remove(const struct view_entry *entry, char out[JUDGE_TEXT
                  "remove %s from %s, then start Claude Code from a new shell", entry->name,
                  view_place(entry, place));
     else
-        snprintf(out, JUDGE_TEXT_BYTES, "run: unset %s    then start Claude Code again from there",
-                 entry->name);
+        snprintf(out, JUDGE_TEXT_BYTES, "%s", remedy(REMEDY_UNSET, entry->name, words));
     return out;
 }
 

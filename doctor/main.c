@@ -8,6 +8,7 @@
 #include "doctor/mend.h"
 #include "doctor/probe.h"
 #include "doctor/redact.h"
+#include "doctor/remedy.h"
 #include "doctor/report.h"
 #include "doctor/run.h"
 #include "doctor/scene.h"
@@ -32,7 +33,7 @@ struct command_line {
 static const char help[] =
     "usage: claude-telemetry-doctor [OPTION...]\n\n"
     "Finds out why Claude Code's telemetry does not arrive, and says how to mend it.\n"
-    "Needs no agent running; as an ordinary user it leaves out what only root may see.\n\n"
+    "Needs no agent running; as an ordinary user it leaves out what takes more rights to see.\n\n"
     "  --only ID,...  run these checks only; the beginning of an id picks all below it\n"
     "  --fix          repair what is safe: the agent's settings, and who may read them\n"
     "  --bundle FILE  write an archive for support (.tar.gz), without secrets and prompts\n"
@@ -184,12 +185,13 @@ static void examination_clear(struct examination *e)
 /* Repairs, and looks again when that changed something. */
 static void repair(const struct command_line *line, struct examination *e, struct mending *mending)
 {
-    char unknown[CHECK_ID_BYTES];
+    char unknown[CHECK_ID_BYTES], rights[REMEDY_BYTES];
     mend(e->scene, &e->run, mending);
     for (size_t i = 0; i < mending->failed_count; i++) {
         struct error err = {0};
         error_set(&err, FAIL_DENIED, "%s", mending->failed[i]);
-        error_remedy(&err, "do what the check's own fix says, or run with sudo");
+        error_remedy(&err, "do what the check's own fix says, or %s",
+                     remedy(REMEDY_GET_RIGHTS, NULL, rights));
         error_print(DOCTOR_PROGRAM, &err);
     }
     if (mending->done_count == 0)

@@ -5,6 +5,7 @@
 
 #include "agent/settings_setup.h"
 #include "base/memory.h"
+#include "doctor/remedy.h"
 
 static void tell_done(struct mending *m, char *sentence)
 {
@@ -128,7 +129,7 @@ void mend(const struct scene *scene, const struct run *run, struct mending *out)
     if (!modes && !settings)
         return;
     if (!scene->is_privileged && strcmp(scene->root, "/") == 0) {
-        tell_failed(out, xstrdup("only root may change managed settings"));
+        tell_failed(out, xasprintf("only %s may change managed settings", remedy_who()));
         return;
     }
     if (modes)

@@ -13,6 +13,7 @@
 #include "doctor/probe_answer.h"
 #include "doctor/proxies.h"
 #include "doctor/receiver.h"
+#include "doctor/remedy.h"
 #include "platform/platform.h"
 
 enum { CONNECT_MS = 4000, WHOLE_MS = 8000, MAX_HEADERS = 64 };
@@ -186,7 +187,7 @@ static void ask_destination(const struct scene *scene, size_t index, struct prob
     char *lines[MAX_HEADERS + 2] = {0};
     struct error err = {0};
     struct probe_call call = {.headers = (const char *const *)lines};
-    char url[600];
+    char url[600], rights[REMEDY_BYTES];
     if (!scene->accounts || !destination_url(scene, d, url, sizeof url, &err)) {
         probe_broken(out, PROBE_CREDENTIAL, err.remedy, "%s", err.cause);
         return;
@@ -208,7 +209,7 @@ static void ask_destination(const struct scene *scene, size_t index, struct prob
     if (!shown && out->broken >= PROBE_AUTH) {
         probe_broken(out, PROBE_CREDENTIAL, err.remedy, "%s", err.cause);
         if (err.kind == FAIL_DENIED)
-            snprintf(out->fix, sizeof out->fix, "run the doctor with sudo");
+            snprintf(out->fix, sizeof out->fix, "%s", remedy(REMEDY_GET_RIGHTS, NULL, rights));
     }
     wipe(lines);
 }

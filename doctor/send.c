@@ -8,6 +8,7 @@
 #include "core/json/writer.h"
 #include "doctor/proxies.h"
 #include "doctor/redact.h"
+#include "doctor/remedy.h"
 #include "platform/platform.h"
 
 static bool make_body(const struct report *report, struct buffer *out)
@@ -72,6 +73,7 @@ static bool post(const struct report *report, const char *url, struct bytes body
 bool report_send(const struct report *report, struct error *err)
 {
     const struct scene *scene = report->scene;
+    char rights[REMEDY_BYTES];
     char *url =
         scene->config ? agent_server_url(scene->config->values, "/api/v1/doctor-reports") : NULL;
     struct buffer body = {.max_bytes = 2 * (size_t)REPORT_BYTES + 4096};
@@ -81,7 +83,7 @@ bool report_send(const struct report *report, struct error *err)
         error_remedy(err, "set server.url in the agent's configuration");
     } else if (!scene->has_device) {
         error_set(err, FAIL_DENIED, "this device's token cannot be read");
-        error_remedy(err, "enrol the device, and run the doctor with sudo");
+        error_remedy(err, "enrol the device, and %s", remedy(REMEDY_GET_RIGHTS, NULL, rights));
     } else
         ok = (make_body(report, &body) ||
               error_set(err, FAIL_TOO_LARGE, "the report is too large")) &&

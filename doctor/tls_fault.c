@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doctor/remedy.h"
+
 /* Products that open TLS on the way, by what stands in the certificates they make. */
 static const char *const openers[] = {
     "Zscaler",
@@ -53,6 +55,7 @@ static void tell_untrusted(const struct tls_fault *f, char *seen, size_t seen_si
 {
     const struct http_certificate *c = f->certificate;
     const char *who = opener(c->authority);
+    char trust[REMEDY_BYTES];
     if (who)
         snprintf(seen, seen_size,
                  "TLS to '%s' is opened on the way: the certificate comes from '%s', which a "
@@ -71,8 +74,8 @@ static void tell_untrusted(const struct tls_fault *f, char *seen, size_t seen_si
                  f->host, c->authority);
     snprintf(fix, fix_size,
              "%s the PEM file of '%s' in ca_file of this destination (server.ca_file for the "
-             "server), or add it to the system's store: update-ca-certificates%s",
-             f->ca_file ? "put" : "name", c->authority,
+             "server), or add it to the system's store: %s%s",
+             f->ca_file ? "put" : "name", c->authority, remedy(REMEDY_TRUST_AUTHORITY, NULL, trust),
              who ? "; or let the proxy leave this host alone" : "");
 }
 
@@ -80,6 +83,7 @@ static void tell_certificate(const struct tls_fault *f, char *seen, size_t seen_
                              size_t fix_size)
 {
     const struct http_certificate *c = f->certificate;
+    char clock[REMEDY_BYTES];
     switch (c->fault) {
     case HTTP_CERTIFICATE_EXPIRED:
         if (c->fault_is_of_peer)
@@ -94,7 +98,8 @@ static void tell_certificate(const struct tls_fault *f, char *seen, size_t seen_
         break;
     case HTTP_CERTIFICATE_NOT_YET_VALID:
         snprintf(seen, seen_size, "the certificate of '%s' is not valid yet", f->host);
-        snprintf(fix, fix_size, "correct this machine's clock: timedatectl set-ntp true");
+        snprintf(fix, fix_size, "correct this machine's clock: %s",
+                 remedy(REMEDY_SET_CLOCK, NULL, clock));
         break;
     case HTTP_CERTIFICATE_SELF_SIGNED:
         snprintf(seen, seen_size,

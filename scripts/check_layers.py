@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fails when a folder includes a folder above it, or a third-party header has two includers."""
+"""Fails when a folder includes a folder above it, a third-party header has two includers, or a program that runs on
+several systems tells a person to type what only one of them knows."""
 import pathlib
 import re
 import subprocess
@@ -38,6 +39,12 @@ OWNED_HEADERS = {
     r"sqlite3\.h": ["server/store/sqlite.c"],
 }
 
+# Commands of one system's administrators: platform/ and the doctor's table know what each system calls them.
+OF_ONE_SYSTEM = re.compile(r"\b(sudo|chmod|chown|systemctl|journalctl|timedatectl|dmesg|launchctl|icacls|netstat|lsof|"
+                           r"update-ca-\w+|unset)\b|\brun: (rm|mv|rmdir|del|move|kill) |\bss -")
+TELLS_ANY_SYSTEM = ("core", "agent", "doctor")
+KNOWS_EVERY_SYSTEM = ("doctor/remedy.c",)
+
 
 def below(path, folder):
     return path == folder or path.startswith(folder + "/")
@@ -68,6 +75,9 @@ def main():
                     faults.append(f"{name}:{number}: '{ours[1]}' is not spelled from the root")
                 elif not allowed(name, ours[1]):
                     faults.append(f"{name}:{number}: may not include '{ours[1]}' (a folder above it)")
+            if name.startswith(TELLS_ANY_SYSTEM) and name.endswith(".c") and name not in KNOWS_EVERY_SYSTEM:
+                for command in filter(OF_ONE_SYSTEM.search, re.findall(r'"(?:[^"\\]|\\.)*"', line)):
+                    faults.append(f"{name}:{number}: {command} is not said alike on every system: see doctor/remedy.h")
             theirs = re.match(r"\s*#\s*include\s+<([^>]+)>", line)
             if theirs and not below(name, "tests") and not below(name, "bench"):
                 for pattern, owners in OWNED_HEADERS.items():

@@ -209,8 +209,8 @@ static void judge_managed(void *context, const char *path, const char *name)
                                     path));
         if (l->fs->stat(l->fs->disk, path, &info, &err) && info.mode != 0 && !(info.mode & 0004))
             add(l->notes, xasprintf("'%s' cannot be read by users (mode %04o), so Claude Code "
-                                    "skips it; run: chmod 0644 '%s'",
-                                    path, (unsigned)info.mode, path));
+                                    "skips it; let everybody read it",
+                                    path, (unsigned)info.mode));
     }
     buffer_clear(&text);
 }

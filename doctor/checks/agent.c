@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "core/config/template.h"
 #include "doctor/judge.h"
+#include "doctor/remedy.h"
 #include "platform/platform.h"
 #include "platform/service.h"
 
@@ -70,12 +71,13 @@ static void check_service(const struct scene *scene, const struct check_target *
     static const char launchd[] = "/Library/LaunchDaemons/com.claude-telemetry.agent.plist";
     struct fs_stat stat;
     bool installed = false;
-    char enable[JUDGE_TEXT_BYTES];
+    char enable[JUDGE_TEXT_BYTES], unmask[JUDGE_TEXT_BYTES], words[REMEDY_BYTES];
     bool is_machine = !*scene->root || strcmp(scene->root, "/") == 0;
     enum platform_service_state state =
         is_machine ? platform_service_state() : PLATFORM_SERVICE_UNKNOWN;
     (void)target;
     snprintf(enable, sizeof enable, "run: %s", platform_service_command(PLATFORM_SERVICE_ENABLE));
+    snprintf(unmask, sizeof unmask, "run: %s", remedy(REMEDY_ALLOW_START, NULL, words));
     for (size_t i = 0; i < 3; i++)
         installed = installed || exists(scene, units[i], &stat);
     if (state == PLATFORM_SERVICE_ENABLED)
@@ -85,10 +87,7 @@ static void check_service(const struct scene *scene, const struct check_target *
                     "the service is installed and does not start with the machine: after its next "
                     "start nothing takes telemetry");
     else if (is_masked(scene, units[2]))
-        finding_add(f, CHECK_FAIL,
-                    "run: sudo systemctl unmask claude-telemetry-agent && sudo systemctl enable "
-                    "--now claude-telemetry-agent",
-                    "the service is masked: it can never start");
+        finding_add(f, CHECK_FAIL, unmask, "the service is masked: it can never start");
     else if (exists(scene, launchd, &stat))
         finding_add(f, CHECK_OK, NULL, "launchd starts it");
     else if (!installed)
@@ -106,7 +105,7 @@ static void check_service(const struct scene *scene, const struct check_target *
 static void check_enrollment(const struct scene *scene, const struct check_target *target,
                              struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES];
+    char fix[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES], rights[REMEDY_BYTES];
     const char *url = scene->config ? config_text(scene->config->values, "server.url") : NULL;
     (void)target;
     snprintf(fix, sizeof fix, "run: %s", scene_command(scene, "enroll", command));
@@ -119,7 +118,8 @@ static void check_enrollment(const struct scene *scene, const struct check_targe
     else if (scene->has_device || scene->status.is_enrolled)
         finding_add(f, CHECK_OK, NULL, "this device is enrolled");
     else if (scene->is_device_hidden && !scene->status.is_there)
-        finding_add(f, CHECK_SKIP, NULL, "only root can see the device's token: run with sudo");
+        finding_add(f, CHECK_SKIP, NULL, "only %s can see the device's token: %s", remedy_who(),
+                    remedy(REMEDY_GET_RIGHTS, NULL, rights));
     else
         finding_add(f, CHECK_FAIL, fix, "this device was never enrolled with '%s'", url);
 }
@@ -152,7 +152,7 @@ static void each_secret(const struct scene *scene, visit_secret *visit, struct f
 
 static void judge_mode(const struct scene *scene, const char *path, struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES];
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES];
     struct fs_stat stat;
     struct error ignored;
     char *full = platform_under_root(scene->root, path);
@@ -161,7 +161,8 @@ static void judge_mode(const struct scene *scene, const char *path, struct findi
         free(full);
         return;
     }
-    snprintf(fix, sizeof fix, "run: sudo chmod o-rwx '%s'    and renew what is in it", full);
+    snprintf(fix, sizeof fix, "run: %s    and renew what is in it",
+             remedy(REMEDY_KEEP_FROM_OTHERS, full, words));
     if (stat.mode & 0007)
         finding_add(f, CHECK_WARN, fix,
                     "everybody on this machine can %s '%s' (mode %04o), which holds a secret",
@@ -196,7 +197,8 @@ static void check_token_age(const struct scene *scene, const struct check_target
     free(path);
     snprintf(fix, sizeof fix, "run: %s", scene_command(scene, "enroll", command));
     if (!known)
-        finding_add(f, CHECK_SKIP, NULL, "there is no token of this device, or only root sees it");
+        finding_add(f, CHECK_SKIP, NULL, "there is no token of this device, or only %s sees it",
+                    remedy_who());
     else if (days > OLD_TOKEN_DAYS)
         finding_add(f, CHECK_WARN, fix,
                     "the device's token is %" PRIu64 " days old: give it a new one once a year",

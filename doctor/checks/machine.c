@@ -8,13 +8,15 @@
 #include "doctor/judge.h"
 #include "doctor/probe.h"
 #include "doctor/receiver.h"
+#include "doctor/remedy.h"
 
 enum { SKEW_WARN_S = 60, SKEW_FAIL_S = 600 };
 
 static void judge_clock(const struct probe *p, struct finding *f)
 {
-    static const char fix[] = "run: sudo timedatectl set-ntp true";
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES];
     long skew = (long)p->skew_s;
+    snprintf(fix, sizeof fix, "run: %s", remedy(REMEDY_SET_CLOCK, NULL, words));
     if (!p->has_time)
         return;
     if (labs(skew) >= SKEW_WARN_S)
@@ -62,7 +64,7 @@ static char *existing(const struct scene *scene, const char *path)
 static void check_disk(const struct scene *scene, const struct check_target *target,
                        struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES];
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES];
     struct error err = {0};
     uint64_t free_bytes = 0;
     (void)target;
@@ -74,9 +76,8 @@ static void check_disk(const struct scene *scene, const struct check_target *tar
         (uint64_t)config_integer(scene->config->values, "relay.spool.min_free_disk_mib") * MIB;
     char *dir = existing(scene, scene->state_dir);
     snprintf(fix, sizeof fix,
-             "free space on the volume of '%s' (df -h '%s'), or lower "
-             "relay.spool.min_free_disk_mib",
-             dir, dir);
+             "free space on the volume of '%s' (%s), or lower relay.spool.min_free_disk_mib", dir,
+             remedy(REMEDY_SHOW_FREE_SPACE, dir, words));
     if (!scene->fs->free_bytes(scene->fs->disk, dir, &free_bytes, &err))
         finding_add(f, CHECK_SKIP, NULL, "%s", err.cause);
     else if (free_bytes < least)

@@ -5,6 +5,7 @@
 
 #include "doctor/judge.h"
 #include "doctor/probe.h"
+#include "doctor/remedy.h"
 #include "platform/service.h"
 
 static bool has_relay(const struct scene *scene, struct finding *f)
@@ -22,8 +23,13 @@ static bool has_relay(const struct scene *scene, struct finding *f)
 static void check_running(const struct scene *scene, const struct check_target *target,
                           struct finding *f)
 {
-    char start[JUDGE_TEXT_BYTES], restart[JUDGE_TEXT_BYTES];
+    char start[JUDGE_TEXT_BYTES], restart[JUDGE_TEXT_BYTES], find[JUDGE_TEXT_BYTES];
+    char words[REMEDY_BYTES];
     (void)target;
+    snprintf(find, sizeof find,
+             "find the program: %s    then end it, or set relay.listen to another port and restart "
+             "the agent",
+             remedy(REMEDY_LIST_LISTENERS, NULL, words));
     snprintf(start, sizeof start, "run: %s", platform_service_command(PLATFORM_SERVICE_ENABLE));
     snprintf(restart, sizeof restart, "run: %s",
              platform_service_command(PLATFORM_SERVICE_RESTART));
@@ -39,9 +45,7 @@ static void check_running(const struct scene *scene, const struct check_target *
                     "127.0.0.1:%u takes connections and does not answer: %s",
                     scene_relay_port(scene), p->seen);
     else if (p->status != 200 || p->broken != PROBE_DONE)
-        finding_add(f, CHECK_FAIL,
-                    "find the program: sudo ss -ltnp; then end it, or set relay.listen to another "
-                    "port and restart the agent",
+        finding_add(f, CHECK_FAIL, find,
                     "127.0.0.1:%u is taken by another program, which answers %d to /healthz",
                     scene_relay_port(scene), p->status);
     else
@@ -120,7 +124,10 @@ static void check_status(const struct scene *scene, const struct check_target *t
 static void check_server(const struct scene *scene, const struct check_target *target,
                          struct finding *f)
 {
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES];
     (void)target;
+    snprintf(fix, sizeof fix, "wait for the next heartbeat; if it fails again: %s",
+             remedy(REMEDY_SHOW_LOG, scene->config_dir, words));
     if (!scene->config || !config_text(scene->config->values, "server.url")) {
         finding_add(f, CHECK_SKIP, NULL, "no server.url: this relay stands alone");
         return;
@@ -129,10 +136,8 @@ static void check_server(const struct scene *scene, const struct check_target *t
     if (p->broken != PROBE_DONE)
         finding_add(f, CHECK_FAIL, p->fix, "'%s': %s", p->url, p->seen);
     else if (scene->status.server_error[0])
-        finding_add(f, CHECK_WARN,
-                    "wait for the next heartbeat; if it fails again: journalctl -u "
-                    "claude-telemetry-agent",
-                    "reachable now; the last heartbeat failed: %s", scene->status.server_error);
+        finding_add(f, CHECK_WARN, fix, "reachable now; the last heartbeat failed: %s",
+                    scene->status.server_error);
     else
         finding_add(f, CHECK_OK, NULL, "'%s' %s", p->url, p->seen);
 }

@@ -8,6 +8,7 @@
 #include "doctor/helper.h"
 #include "doctor/judge.h"
 #include "doctor/probe.h"
+#include "doctor/remedy.h"
 #include "platform/platform.h"
 
 static bool is_managed(const struct view_document *d)
@@ -20,7 +21,7 @@ static bool is_managed(const struct view_document *d)
 static void check_managed_json(const struct scene *scene, const struct check_target *target,
                                struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES];
+    char fix[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES], words[REMEDY_BYTES];
     size_t looked = 0;
     (void)target;
     for (size_t v = 0; v < scene->view_count; v++)
@@ -34,12 +35,13 @@ static void check_managed_json(const struct scene *scene, const struct check_tar
                                      ? "Claude Code refuses to start"
                                      : "Claude Code takes no telemetry settings from it";
             if (d->is_folder) {
-                snprintf(fix, sizeof fix, "run: sudo rmdir '%s'", d->path);
+                snprintf(fix, sizeof fix, "run: %s", remedy(REMEDY_REMOVE_FOLDER, d->path, words));
                 finding_add(f, CHECK_FAIL, fix, "'%s' is a folder, not a file: %s", d->path,
                             effect);
             } else if (d->is_broken) {
                 if (d->is_ours && scene_agent_writes(scene))
-                    snprintf(fix, sizeof fix, "run: sudo rm '%s' && %s", d->path,
+                    snprintf(fix, sizeof fix, "run: %s\nrun: %s",
+                             remedy(REMEDY_REMOVE_FILE, d->path, words),
                              scene_command(scene, "apply", command));
                 else
                     snprintf(fix, sizeof fix,
@@ -73,7 +75,7 @@ static bool is_in_closed_folder(const struct settings_view *view, const struct v
 static void check_managed_readable(const struct scene *scene, const struct check_target *target,
                                    struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES], whose[160];
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES], whose[160];
     (void)target;
     for (size_t v = 0; v < scene->view_count; v++)
         for (size_t i = 0; i < scene->views[v]->document_count; i++) {
@@ -82,8 +84,10 @@ static void check_managed_readable(const struct scene *scene, const struct check
                 is_in_closed_folder(scene->views[v], d))
                 continue;
             if (d->is_unreadable) {
-                snprintf(fix, sizeof fix, "run: sudo chmod %s '%s'", d->is_folder ? "755" : "644",
-                         d->path);
+                snprintf(fix, sizeof fix, "run: %s",
+                         remedy(d->is_folder ? REMEDY_LET_ALL_READ_FOLDER
+                                             : REMEDY_LET_ALL_READ_FILE,
+                                d->path, words));
                 finding_add(f, CHECK_FAIL, fix, "%s'%s' cannot be read by the person (%s)",
                             judge_whose(scene, scene->views[v], whose), d->path, d->problem);
             } else if (d->is_there)
@@ -177,6 +181,7 @@ static void check_managed_missing(const struct scene *scene, const struct check_
                                   struct finding *f)
 {
     char text[700], whose[160], fix[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES];
+    char rights[REMEDY_BYTES];
     bool none_wanted = scene_has_agent(scene) &&
                        strcmp(config_text(scene->config->values, "claude.settings"), "none") == 0;
     (void)target;
@@ -190,8 +195,8 @@ static void check_managed_missing(const struct scene *scene, const struct check_
         }
         if (none_wanted && !view->user) {
             finding_add(f, CHECK_SKIP, NULL,
-                        "only people's own settings are written, which this user cannot see: run "
-                        "with sudo");
+                        "only people's own settings are written, which this user cannot see: %s",
+                        remedy(REMEDY_GET_RIGHTS, NULL, rights));
             continue;
         }
         if (managed_has_telemetry(view)) {
@@ -269,7 +274,7 @@ static void check_precedence(const struct scene *scene, const struct check_targe
 static void check_user_json(const struct scene *scene, const struct check_target *target,
                             struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES], whose[160];
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES], whose[160];
     (void)target;
     for (size_t v = 0; v < scene->view_count; v++)
         for (size_t i = 0; i < scene->views[v]->document_count; i++) {
@@ -287,7 +292,7 @@ static void check_user_json(const struct scene *scene, const struct check_target
                             "the agent does not touch it",
                             whose, d->path, d->problem);
             } else if (d->is_unreadable) {
-                snprintf(fix, sizeof fix, "run: chmod u+r '%s'", d->path);
+                snprintf(fix, sizeof fix, "run: %s", remedy(REMEDY_LET_OWNER_READ, d->path, words));
                 finding_add(f, CHECK_WARN, fix, "%s'%s' cannot be read (%s)", whose, d->path,
                             d->problem);
             } else
@@ -432,7 +437,7 @@ static const char *name_of(const struct scene *scene, uint32_t uid)
 static void check_owner(const struct scene *scene, const struct check_target *target,
                         struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES];
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES];
     (void)target;
     for (size_t i = 0; i < scene->views[0]->document_count; i++) {
         const struct view_document *d = scene->views[0]->documents[i];
@@ -442,12 +447,14 @@ static void check_owner(const struct scene *scene, const struct check_target *ta
             !scene->fs->stat(scene->fs->disk, d->path, &stat, &ignored) || stat.is_symlink)
             continue;
         if (stat.mode & 0002) {
-            snprintf(fix, sizeof fix, "run: sudo chmod o-w '%s'", d->path);
+            snprintf(fix, sizeof fix, "run: %s",
+                     remedy(REMEDY_LET_ONLY_OWNER_WRITE, d->path, words));
             finding_add(f, CHECK_FAIL, fix,
                         "everybody may write '%s' (mode %04o): anybody can redirect telemetry",
                         d->path, stat.mode & 07777);
         } else if (stat.uid != 0 && owner_counts(scene)) {
-            snprintf(fix, sizeof fix, "run: sudo chown root '%s'", d->path);
+            snprintf(fix, sizeof fix, "run: %s",
+                     remedy(REMEDY_GIVE_TO_ADMINISTRATOR, d->path, words));
             finding_add(f, CHECK_WARN, fix,
                         "'%s' belongs to %s, who can redirect everybody's telemetry", d->path,
                         name_of(scene, stat.uid));

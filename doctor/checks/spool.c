@@ -7,6 +7,7 @@
 #include "agent/relay/spool_inspect.h"
 #include "base/memory.h"
 #include "doctor/judge.h"
+#include "doctor/remedy.h"
 #include "platform/platform.h"
 
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
@@ -22,6 +23,13 @@ static char *spool_dir(const struct scene *scene)
     return platform_under_root(scene->root, path);
 }
 
+static void tell_hidden(const char *dir, struct finding *f)
+{
+    char rights[REMEDY_BYTES];
+    finding_add(f, CHECK_SKIP, NULL, "only %s can look into '%s': %s", remedy_who(), dir,
+                remedy(REMEDY_GET_RIGHTS, NULL, rights));
+}
+
 static bool is_visible(const struct scene *scene, const char *dir, struct fs_stat *stat,
                        struct finding *f)
 {
@@ -35,14 +43,14 @@ static bool is_visible(const struct scene *scene, const char *dir, struct fs_sta
     if (err.kind == FAIL_NOT_FOUND)
         finding_add(f, CHECK_SKIP, NULL, "there is no spool in '%s' yet", dir);
     else
-        finding_add(f, CHECK_SKIP, NULL, "only root can look into '%s': run with sudo", dir);
+        tell_hidden(dir, f);
     return false;
 }
 
 static void check_writable(const struct scene *scene, const struct check_target *target,
                            struct finding *f)
 {
-    char fix[JUDGE_TEXT_BYTES];
+    char fix[JUDGE_TEXT_BYTES], words[REMEDY_BYTES], whom[32];
     struct fs_stat stat, state;
     struct error ignored;
     char *dir = spool_dir(scene);
@@ -50,16 +58,18 @@ static void check_writable(const struct scene *scene, const struct check_target 
     if (is_visible(scene, dir, &stat, f)) {
         bool has_state = scene->fs->stat(scene->fs->disk, scene->state_dir, &state, &ignored);
         if (!stat.is_directory && !stat.is_symlink) {
-            snprintf(fix, sizeof fix, "run: sudo mv '%s' '%s.old'", dir, dir);
+            snprintf(fix, sizeof fix, "run: %s", remedy(REMEDY_RENAME, dir, words));
             finding_add(f, CHECK_FAIL, fix, "'%s' is no folder: the agent cannot start", dir);
         } else if (has_state && stat.uid != state.uid && !stat.is_symlink) {
-            snprintf(fix, sizeof fix, "run: sudo chown -R %u:%u '%s'", state.uid, state.gid, dir);
+            snprintf(whom, sizeof whom, "%u:%u", state.uid, state.gid);
+            snprintf(fix, sizeof fix, "run: %s",
+                     remedy_words(remedy_here(), REMEDY_GIVE_TO_SERVICE, dir, whom, words));
             finding_add(f, CHECK_FAIL, fix,
                         "'%s' belongs to user %u, and the agent's state to user %u: the agent "
                         "cannot write there",
                         dir, stat.uid, state.uid);
         } else if (stat.is_directory && (stat.mode & 0700) != 0700 && stat.mode != 0) {
-            snprintf(fix, sizeof fix, "run: sudo chmod 700 '%s'", dir);
+            snprintf(fix, sizeof fix, "run: %s", remedy(REMEDY_LET_OWNER_IN, dir, words));
             finding_add(f, CHECK_FAIL, fix,
                         "the mode of '%s' is %04o: its owner cannot write there", dir,
                         stat.mode & 07777);
@@ -72,6 +82,7 @@ static void check_writable(const struct scene *scene, const struct check_target 
 static void check_integrity(const struct scene *scene, const struct check_target *target,
                             struct finding *f)
 {
+    char fix[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES], words[REMEDY_BYTES];
     struct spool_verdict v = {0};
     struct fs_stat stat;
     struct error err = {0};
@@ -87,21 +98,24 @@ static void check_integrity(const struct scene *scene, const struct check_target
         if (err.kind == FAIL_NOT_FOUND)
             finding_add(f, CHECK_SKIP, NULL, "there is no spool in '%s' yet", dir);
         else if (err.kind == FAIL_DENIED)
-            finding_add(f, CHECK_SKIP, NULL, "only root can look into '%s': run with sudo", dir);
+            tell_hidden(dir, f);
         else
             finding_add(f, CHECK_FAIL, err.remedy, "%s", err.cause);
     } else if (v.damaged_records > 0 || v.damaged_positions > 0 || v.damaged_headers > 0) {
-        finding_add(f, CHECK_FAIL,
-                    "check the disk: sudo dmesg | grep -i error    The relay passes over what is "
-                    "damaged; keep the rest: sudo claude-telemetry-agent spool export",
+        snprintf(fix, sizeof fix,
+                 "check the disk: %s    The relay passes over what is damaged; keep the rest: %s",
+                 remedy(REMEDY_LOOK_AT_DISK, dir, words),
+                 scene_command(scene, "spool export", command));
+        finding_add(f, CHECK_FAIL, fix,
                     "%" PRIu64 " records, %" PRIu64 " headers and %" PRIu64
                     " positions are damaged, of %" PRIu64 " records",
                     v.damaged_records, v.damaged_headers, v.damaged_positions, v.records);
-    } else if (v.damaged_quarantine_files > 0)
-        finding_add(f, CHECK_WARN,
-                    "look at what is left of them: sudo claude-telemetry-agent spool list",
-                    "%" PRIu64 " files in quarantine are damaged", v.damaged_quarantine_files);
-    else
+    } else if (v.damaged_quarantine_files > 0) {
+        snprintf(fix, sizeof fix, "look at what is left of them: %s",
+                 scene_command(scene, "spool list", command));
+        finding_add(f, CHECK_WARN, fix, "%" PRIu64 " files in quarantine are damaged",
+                    v.damaged_quarantine_files);
+    } else
         finding_add(f, CHECK_OK, NULL, "%" PRIu64 " records in %" PRIu64 " files, all sound",
                     v.records, v.segments);
     free(dir);
@@ -145,9 +159,10 @@ static void check_backlog(const struct scene *scene, const struct check_target *
 static void check_losses(const struct scene *scene, const struct check_target *target,
                          struct finding *f)
 {
-    static const char list[] = "run: sudo claude-telemetry-agent spool list";
+    char list[JUDGE_TEXT_BYTES], command[SCENE_COMMAND_BYTES];
     const struct scene_status *s = &scene->status;
     (void)target;
+    snprintf(list, sizeof list, "run: %s", scene_command(scene, "spool list", command));
     if (!scene_has_agent(scene) || !s->is_there) {
         finding_add(f, CHECK_SKIP, NULL, "the agent has written no status");
         return;
