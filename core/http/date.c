@@ -14,19 +14,13 @@ void http_date_format(uint64_t unix_s, char out[HTTP_DATE_BYTES])
     if (unix_s > last)
         unix_s = last;
     uint64_t days = unix_s / 86400;
-    unsigned second = (unsigned)(unix_s % 86400);
-
-    unsigned year = 1970 + (unsigned)(days / 366);
-    while (calendar_days(year + 1, 1, 1) <= (int64_t)days)
-        year++;
-    unsigned month = 1;
-    while (month < 12 && calendar_days(year, month + 1, 1) <= (int64_t)days)
-        month++;
-    unsigned day = (unsigned)((int64_t)days - calendar_days(year, month, 1)) + 1;
+    unsigned second = (unsigned)(unix_s % 86400), month, day;
+    int64_t year;
+    calendar_date((int64_t)days, &year, &month, &day);
 
     snprintf(out, HTTP_DATE_BYTES, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-             day_names + days % 7 * 3, day % 100, month_names + (month - 1) * 3, year % 10000,
-             second / 3600 % 24, second / 60 % 60, second % 60);
+             day_names + days % 7 * 3, day % 100, month_names + (month - 1) * 3,
+             (unsigned)year % 10000, second / 3600 % 24, second / 60 % 60, second % 60);
 }
 
 static unsigned month_of(const char *name)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calendar.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "server/message/prices_csv.h"
 
@@ -156,16 +158,12 @@ static bool is_model(struct bytes name, const char *model)
     return false;
 }
 
-/* Days since 1970 as a date: the civil calendar repeats every 400 years of 146,097 days. */
 static void day_of(uint64_t time_ns, char out[11])
 {
-    uint64_t z = time_ns / UINT64_C(86400000000000) + 719468;
-    uint64_t era = z / 146097, doe = z % 146097;
-    uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    uint64_t month = mp < 10 ? mp + 3 : mp - 9;
-    snprintf(out, 11, "%04u-%02u-%02u", (unsigned)(yoe + era * 400 + (month <= 2)) % 10000U,
-             (unsigned)month % 100U, (unsigned)(doy - (153 * mp + 2) / 5 + 1) % 100U);
+    int64_t year;
+    unsigned month, day;
+    calendar_date((int64_t)(time_ns / NS_PER_S / 86400), &year, &month, &day);
+    snprintf(out, 11, "%04u-%02u-%02u", (unsigned)year % 10000, month % 100, day % 100);
 }
 
 static const struct price *find(const struct prices *p, const struct message *m)

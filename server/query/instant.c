@@ -2,38 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/calendar.h"
 #include "base/clock.h"
-
-/* Days since 1970-01-01 of a date in the proleptic Gregorian calendar (H. Hinnant's algorithm). */
-static int64_t days_of_date(int64_t year, unsigned month, unsigned day)
-{
-    year -= month <= 2;
-    int64_t era = year / 400;
-    unsigned of_era = (unsigned)(year - era * 400);
-    unsigned of_year = (153 * (month + (month > 2 ? -3U : 9U)) + 2) / 5 + day - 1;
-    unsigned day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    return era * 146097 + (int64_t)day_of_era - 719468;
-}
-
-static void date_of_days(int64_t days, int *year, unsigned *month, unsigned *day)
-{
-    days += 719468;
-    int64_t era = days / 146097;
-    unsigned of_era = (unsigned)(days - era * 146097);
-    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    unsigned shifted = (5 * of_year + 2) / 153;
-    *day = of_year - (153 * shifted + 2) / 5 + 1;
-    *month = shifted < 10 ? shifted + 3 : shifted - 9;
-    *year = (int)(year_of_era + era * 400) + (*month <= 2);
-}
-
-static unsigned days_in(unsigned year, unsigned month)
-{
-    static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    return month == 2 && leap ? 29 : days[month - 1];
-}
 
 /* Takes exactly `digits` digits from the front. */
 static bool take_number(struct bytes *text, unsigned digits, unsigned *out)
@@ -69,9 +39,9 @@ static bool take_date(struct bytes *text, int64_t *days)
         !take_number(text, 2, &day))
         return false;
     if (year < 1970 || year > 2199 || month < 1 || month > 12 || day < 1 ||
-        day > days_in(year, month))
+        day > calendar_days_in_month(year, month))
         return false;
-    *days = days_of_date(year, month, day);
+    *days = calendar_days(year, month, day);
     return true;
 }
 
@@ -140,8 +110,9 @@ bool instant_parse_day(struct bytes text, uint64_t *unix_ns)
 
 void instant_day(uint64_t unix_ns, char out[INSTANT_DAY_BYTES])
 {
-    int year;
+    int64_t year;
     unsigned month, day;
-    date_of_days((int64_t)(unix_ns / NS_PER_S / 86400), &year, &month, &day);
-    snprintf(out, INSTANT_DAY_BYTES, "%04d-%02u-%02u", year % 10000, month % 100, day % 100);
+    calendar_date((int64_t)(unix_ns / NS_PER_S / 86400), &year, &month, &day);
+    snprintf(out, INSTANT_DAY_BYTES, "%04u-%02u-%02u", (unsigned)year % 10000, month % 100,
+             day % 100);
 }

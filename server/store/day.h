@@ -11,7 +11,4 @@ enum { DAY_TEXT_BYTES = 11 };
 void day_text(int64_t day, char out[DAY_TEXT_BYTES]);
 bool day_of_text(struct bytes text, int64_t *day);
 
-void day_to_date(int64_t day, int *year, int *month, int *day_of_month);
-int64_t day_of_date(int year, int month, int day_of_month);
-
 #endif

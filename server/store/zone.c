@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calendar.h"
 #include "base/memory.h"
 #include "platform/fs.h"
 #include "server/store/day.h"
@@ -204,14 +205,15 @@ int64_t zone_interval_start(const struct zone *zone, int interval, int64_t at_s)
     int32_t offset = zone_offset_s(zone, at_s);
     int64_t local = at_s + offset;
     int64_t day = floor_div(local, DAY_S);
-    int year, month, day_of_month;
+    int64_t year;
+    unsigned month, day_of_month;
     switch (interval) {
     case INTERVAL_HOUR:
         return floor_div(local, 3600) * 3600 - offset;
     case INTERVAL_WEEK: /* 1970-01-01 was a Thursday */
         return day_start(zone, day - ((day + 3) % 7 + 7) % 7);
     case INTERVAL_MONTH:
-        day_to_date(day, &year, &month, &day_of_month);
+        calendar_date(day, &year, &month, &day_of_month);
         return day_start(zone, day - day_of_month + 1);
     default:
         return day_start(zone, day);

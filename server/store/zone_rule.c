@@ -1,6 +1,6 @@
 #include "server/store/zone_rule.h"
 
-#include "server/store/day.h"
+#include "base/calendar.h"
 
 enum { DAY_S = 86400 };
 
@@ -112,27 +112,22 @@ bool zone_rule_parse(struct bytes text, struct zone_rule *out)
            take_change(&c, &out->end) && c.rest.len == 0;
 }
 
-static bool is_leap(int year)
-{
-    return day_of_date(year, 3, 1) - day_of_date(year, 2, 28) == 2;
-}
-
 /* The change of a year, in seconds since 1970 of a clock with this offset. */
-static int64_t change_at(const struct zone_change *change, int year, int32_t offset_s)
+static int64_t change_at(const struct zone_change *change, int64_t year, int32_t offset_s)
 {
     int64_t day;
     if (change->kind == CHANGE_MONTH) {
-        int64_t first = day_of_date(year, change->month, 1);
-        int64_t next = change->month == 12 ? day_of_date(year + 1, 1, 1)
-                                           : day_of_date(year, change->month + 1, 1);
+        unsigned month = (unsigned)change->month;
+        int64_t first = calendar_days(year, month, 1);
+        int64_t next = first + calendar_days_in_month(year, month);
         int first_weekday = (int)(((first + 4) % 7 + 7) % 7); /* Sunday is 0 */
         day = first + (change->weekday - first_weekday + 7) % 7 + 7 * (change->week - 1);
         while (day >= next)
             day -= 7;
     } else {
-        day = day_of_date(year, 1, 1) + change->day;
+        day = calendar_days(year, 1, 1) + change->day;
         if (change->kind == CHANGE_JULIAN)
-            day += is_leap(year) && change->day >= 60 ? 0 : -1;
+            day += calendar_days_in_month(year, 2) == 29 && change->day >= 60 ? 0 : -1;
     }
     return day * DAY_S + change->time_s - offset_s;
 }
@@ -141,9 +136,9 @@ int32_t zone_rule_offset_s(const struct zone_rule *rule, int64_t at_s)
 {
     if (!rule->has_summer)
         return rule->standard_s;
-    int year, month, day_of_month;
-    int64_t local = at_s + rule->standard_s;
-    day_to_date(local / DAY_S - (local % DAY_S < 0), &year, &month, &day_of_month);
+    unsigned month, day_of_month;
+    int64_t year, local = at_s + rule->standard_s;
+    calendar_date(local / DAY_S - (local % DAY_S < 0), &year, &month, &day_of_month);
     int64_t begin = change_at(&rule->begin, year, rule->standard_s);
     int64_t end = change_at(&rule->end, year, rule->summer_s);
     bool summer = begin < end ? at_s >= begin && at_s < end : at_s >= begin || at_s < end;
