@@ -1,5 +1,4 @@
 /* apply and revert: Claude Code's settings, once. */
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "agent/settings_status.h"
 #include "agent/status_file.h"
 #include "base/memory.h"
+#include "core/json/members.h"
 #include "core/json/writer.h"
 #include "platform/platform.h"
 
@@ -25,11 +25,9 @@ static uint16_t relay_port_now(const struct command_line *line, const struct con
     char *run_dir = platform_run_dir(line->root);
     if (status_file_read(run_dir, &fs_real, &text, &err)) {
         cJSON *status = cJSON_ParseWithLength((const char *)text.data, text.len);
-        const cJSON *running =
-            cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(status, "relay"),
-                                             "port");
-        if (cJSON_IsNumber(running) && running->valueint > 0 && running->valueint <= 65535)
-            port = running->valueint;
+        uint64_t running = json_count_at(json_at(status, "relay"), "port");
+        if (running > 0 && running <= 65535)
+            port = (long)running;
         cJSON_Delete(status);
     }
     buffer_clear(&text);

@@ -1,11 +1,11 @@
 /* The service and the server: enrolment, heartbeat, the doctor's commands. */
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/service_internal.h"
 #include "base/memory.h"
+#include "core/json/members.h"
 #include "platform/platform.h"
 #include "platform/service.h"
 
@@ -80,21 +80,15 @@ static void on_unauthorized(void *context)
         enroll_start(s->enroll);
 }
 
-static uint32_t count_of(const cJSON *summary, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(summary, key);
-    return cJSON_IsNumber(item) && item->valueint > 0 ? (uint32_t)item->valueint : 0;
-}
-
 static void on_examined(void *context, struct bytes text)
 {
     struct service *s = context;
     cJSON *report = cJSON_ParseWithLength((const char *)text.data, text.len);
-    const cJSON *summary = cJSON_GetObjectItemCaseSensitive(report, "summary");
+    const cJSON *summary = json_at(report, "summary");
     s->doctor_ran = true;
     s->doctor_ran_at_ns = clock_wall_ns(&platform_clock);
-    s->doctor_failed = count_of(summary, "fail");
-    s->doctor_warned = count_of(summary, "warn");
+    s->doctor_failed = (uint32_t)json_count_at(summary, "fail");
+    s->doctor_warned = (uint32_t)json_count_at(summary, "warn");
     cJSON_Delete(report);
 }
 

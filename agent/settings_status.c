@@ -1,27 +1,15 @@
 #include "agent/settings_status.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "core/json/members.h"
 #include "core/json/writer.h"
 
 enum { FILE_BYTES = 1024 * 1024, MAX_INSTALLS = 256, MAX_VERDICTS = 4096, MAX_PEOPLE = 1024 };
-
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-static uint64_t number_of(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(item) && item->valuedouble > 0 ? (uint64_t)item->valuedouble : 0;
-}
 
 static void read_installs(const cJSON *list, struct claude_installs *out)
 {
@@ -29,8 +17,8 @@ static void read_installs(const cJSON *list, struct claude_installs *out)
     out->list = xcalloc(MAX_INSTALLS, sizeof *out->list);
     cJSON_ArrayForEach(item, list)
     {
-        const cJSON *path = cJSON_GetObjectItemCaseSensitive(item, "path");
-        const cJSON *version = cJSON_GetObjectItemCaseSensitive(item, "version");
+        const cJSON *path = json_at(item, "path");
+        const cJSON *version = json_at(item, "version");
         if (out->count == MAX_INSTALLS || !cJSON_IsString(path))
             continue;
         struct claude_install *install = &out->list[out->count++];
@@ -49,13 +37,12 @@ static void read_verdicts(const cJSON *list, struct settings_verdicts *out)
             return;
         out->list = xrealloc(out->list, (out->count + 1) * sizeof *out->list);
         struct settings_verdict *v = &out->list[out->count++];
-        *v = (struct settings_verdict){
-            .in_force = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "in_force"))};
-        snprintf(v->user, sizeof v->user, "%s", text_of(item, "local_user"));
-        snprintf(v->versions, sizeof v->versions, "%s", text_of(item, "versions"));
-        snprintf(v->winner, sizeof v->winner, "%s", text_of(item, "winner"));
-        snprintf(v->telemetry, sizeof v->telemetry, "%s", text_of(item, "telemetry"));
-        snprintf(v->sentence, sizeof v->sentence, "%s", text_of(item, "sentence"));
+        *v = (struct settings_verdict){.in_force = cJSON_IsTrue(json_at(item, "in_force"))};
+        snprintf(v->user, sizeof v->user, "%s", json_text_at(item, "local_user"));
+        snprintf(v->versions, sizeof v->versions, "%s", json_text_at(item, "versions"));
+        snprintf(v->winner, sizeof v->winner, "%s", json_text_at(item, "winner"));
+        snprintf(v->telemetry, sizeof v->telemetry, "%s", json_text_at(item, "telemetry"));
+        snprintf(v->sentence, sizeof v->sentence, "%s", json_text_at(item, "sentence"));
     }
 }
 
@@ -65,12 +52,12 @@ static void read_people(const cJSON *list, struct settings_status *out)
     out->people = xcalloc(MAX_PEOPLE, sizeof *out->people);
     cJSON_ArrayForEach(item, list)
     {
-        if (out->person_count == MAX_PEOPLE || !text_of(item, "local_user")[0])
+        if (out->person_count == MAX_PEOPLE || !json_text_at(item, "local_user")[0])
             continue;
         out->people[out->person_count++] =
-            (struct settings_person){.local_user = xstrdup(text_of(item, "local_user")),
-                                     .email = xstrdup(text_of(item, "email")),
-                                     .source = xstrdup(text_of(item, "source"))};
+            (struct settings_person){.local_user = xstrdup(json_text_at(item, "local_user")),
+                                     .email = xstrdup(json_text_at(item, "email")),
+                                     .source = xstrdup(json_text_at(item, "source"))};
     }
 }
 
@@ -83,16 +70,16 @@ bool settings_status_read(const char *run_dir, const struct fs *fs, struct setti
     bool ok = fs_read_file(fs, path, &text, err);
     if (ok) {
         cJSON *document = cJSON_ParseWithLength((const char *)text.data, text.len);
-        out->repairs_total = number_of(document, "repairs_total");
-        out->last_repair_ns = number_of(document, "last_repair_ms") * NS_PER_MS;
-        out->next_try_ns = number_of(document, "next_try_ms") * NS_PER_MS;
-        snprintf(out->last_diff, sizeof out->last_diff, "%s", text_of(document, "last_diff"));
+        out->repairs_total = json_count_at(document, "repairs_total");
+        out->last_repair_ns = json_count_at(document, "last_repair_ms") * NS_PER_MS;
+        out->next_try_ns = json_count_at(document, "next_try_ms") * NS_PER_MS;
+        snprintf(out->last_diff, sizeof out->last_diff, "%s", json_text_at(document, "last_diff"));
         snprintf(out->conflict_path, sizeof out->conflict_path, "%s",
-                 text_of(document, "conflict_path"));
-        snprintf(out->error, sizeof out->error, "%s", text_of(document, "error"));
-        read_installs(cJSON_GetObjectItemCaseSensitive(document, "claude"), &out->installs);
-        read_verdicts(cJSON_GetObjectItemCaseSensitive(document, "sources"), &out->verdicts);
-        read_people(cJSON_GetObjectItemCaseSensitive(document, "people"), out);
+                 json_text_at(document, "conflict_path"));
+        snprintf(out->error, sizeof out->error, "%s", json_text_at(document, "error"));
+        read_installs(json_at(document, "claude"), &out->installs);
+        read_verdicts(json_at(document, "sources"), &out->verdicts);
+        read_people(json_at(document, "people"), out);
         ok = cJSON_IsObject(document) || error_set(err, FAIL_CORRUPT, "'%s' is damaged", path);
         cJSON_Delete(document);
     }

@@ -1,26 +1,17 @@
 #include "agent/enroll/device.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "core/crypto/crypto.h"
+#include "core/json/members.h"
 #include "core/json/writer.h"
 #include "platform/platform.h"
 #include "platform/service.h"
 
 enum { FILE_BYTES = 8 * 1024 };
-
-static bool copy_text(const cJSON *object, const char *key, char *out, size_t size)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!cJSON_IsString(item) || strlen(item->valuestring) >= size)
-        return false;
-    memcpy(out, item->valuestring, strlen(item->valuestring) + 1);
-    return true;
-}
 
 bool device_token_is_sound(const char *token)
 {
@@ -40,17 +31,16 @@ bool device_load(const struct fs *fs, const char *state_dir, struct device *out,
     bool ok = fs_read_file(fs, path, &text, err);
     if (ok) {
         document = cJSON_ParseWithLength((const char *)text.data, text.len);
-        ok = copy_text(document, "device_id", out->id, sizeof out->id) &&
-             copy_text(document, "device_token", out->token, sizeof out->token) &&
-             copy_text(document, "server_url", out->server_url, sizeof out->server_url) &&
+        ok = json_copy_text(document, "device_id", out->id, sizeof out->id) &&
+             json_copy_text(document, "device_token", out->token, sizeof out->token) &&
+             json_copy_text(document, "server_url", out->server_url, sizeof out->server_url) &&
              device_token_is_sound(out->token);
         if (!ok) {
             error_set(err, FAIL_CORRUPT, "'%s' does not hold an enrolment", path);
             error_remedy(err, "run `claude-telemetry-agent enroll`");
         }
-        (void)!copy_text(document, "hardware_id", out->hardware_id, sizeof out->hardware_id);
-        const cJSON *interval =
-            cJSON_GetObjectItemCaseSensitive(document, "heartbeat_interval_seconds");
+        (void)!json_copy_text(document, "hardware_id", out->hardware_id, sizeof out->hardware_id);
+        const cJSON *interval = json_at(document, "heartbeat_interval_seconds");
         if (ok && cJSON_IsNumber(interval) && interval->valueint > 0)
             out->heartbeat_interval_seconds = (uint32_t)interval->valueint;
     }

@@ -1,11 +1,11 @@
 #include "agent/enroll/enroll.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "core/json/members.h"
 #include "platform/platform.h"
 
 enum {
@@ -163,11 +163,7 @@ static bool make_request(struct enroll *e, struct error *err)
 
 static bool read_text(const cJSON *answer, const char *key, char *out, size_t size)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(answer, key);
-    if (!cJSON_IsString(item) || strlen(item->valuestring) >= size)
-        return false;
-    memcpy(out, item->valuestring, strlen(item->valuestring) + 1);
-    return device_token_is_sound(out);
+    return json_copy_text(answer, key, out, size) && device_token_is_sound(out);
 }
 
 static bool read_answer(struct enroll *e, struct bytes body, struct device *out, struct error *err)
@@ -176,7 +172,7 @@ static bool read_answer(struct enroll *e, struct bytes body, struct device *out,
     memset(out, 0, sizeof *out);
     bool ok = read_text(answer, "device_id", out->id, sizeof out->id) &&
               read_text(answer, "device_token", out->token, sizeof out->token);
-    const cJSON *interval = cJSON_GetObjectItemCaseSensitive(answer, "heartbeat_interval_seconds");
+    const cJSON *interval = json_at(answer, "heartbeat_interval_seconds");
     if (cJSON_IsNumber(interval) && interval->valueint > 0)
         out->heartbeat_interval_seconds = (uint32_t)interval->valueint;
     snprintf(out->server_url, sizeof out->server_url, "%s", e->server_url);

@@ -1,6 +1,5 @@
 #include "agent/heartbeat/heartbeat.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "agent/heartbeat/doctor.h"
 #include "agent/heartbeat/outage.h"
 #include "base/memory.h"
+#include "core/json/members.h"
 #include "platform/platform.h"
 
 enum {
@@ -271,10 +271,10 @@ static void obey(struct heartbeat *h, const char *id)
 static void read_commands(struct heartbeat *h, const cJSON *answer)
 {
     const cJSON *command;
-    cJSON_ArrayForEach(command, cJSON_GetObjectItemCaseSensitive(answer, "commands"))
+    cJSON_ArrayForEach(command, json_at(answer, "commands"))
     {
-        const cJSON *id = cJSON_GetObjectItemCaseSensitive(command, "id");
-        const cJSON *type = cJSON_GetObjectItemCaseSensitive(command, "type");
+        const cJSON *id = json_at(command, "id");
+        const cJSON *type = json_at(command, "type");
         if (cJSON_IsString(id) && id->valuestring[0] != '\0' &&
             strlen(id->valuestring) < COMMAND_ID_BYTES && cJSON_IsString(type) &&
             strcmp(type->valuestring, "doctor") == 0)
@@ -285,8 +285,8 @@ static void read_commands(struct heartbeat *h, const cJSON *answer)
 static void read_answer(struct heartbeat *h, struct bytes body)
 {
     cJSON *answer = cJSON_ParseWithLength((const char *)body.data, body.len);
-    const cJSON *interval = cJSON_GetObjectItemCaseSensitive(answer, "heartbeat_interval_seconds");
-    const cJSON *token = cJSON_GetObjectItemCaseSensitive(answer, "device_token");
+    const cJSON *interval = json_at(answer, "heartbeat_interval_seconds");
+    const cJSON *token = json_at(answer, "device_token");
     if (cJSON_IsNumber(interval) && interval->valuedouble >= 1 &&
         interval->valuedouble <= LONGEST_INTERVAL_S)
         h->interval_s = (uint32_t)interval->valuedouble;

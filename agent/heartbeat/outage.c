@@ -1,12 +1,12 @@
 #include "agent/heartbeat/outage.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "core/json/members.h"
 #include "core/json/writer.h"
 
 enum { FILE_BYTES = 4096 };
@@ -24,8 +24,8 @@ void outage_read(const struct fs *fs, const char *state_dir, uint64_t now_ns, st
     memset(out, 0, sizeof *out);
     if (fs_read_file(fs, path, &text, &ignored)) {
         cJSON *document = cJSON_ParseWithLength((const char *)text.data, text.len);
-        const cJSON *since = cJSON_GetObjectItemCaseSensitive(document, "since_ms");
-        const cJSON *why = cJSON_GetObjectItemCaseSensitive(document, "why");
+        const cJSON *since = json_at(document, "since_ms");
+        const cJSON *why = json_at(document, "why");
         /* A clock that was set back must not make an outage of years. */
         if (cJSON_IsNumber(since) && since->valuedouble > 0 &&
             since->valuedouble <= (double)(now_ns / NS_PER_MS) && cJSON_IsString(why)) {

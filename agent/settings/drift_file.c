@@ -1,10 +1,10 @@
 /* What is remembered of drift between two runs of `apply --repair`. */
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/settings/drift.h"
 #include "base/memory.h"
+#include "core/json/members.h"
 #include "core/json/writer.h"
 #include "platform/platform.h"
 
@@ -18,12 +18,6 @@ static char *path_of(const char *root)
     return path;
 }
 
-static uint64_t number_of(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(item) && item->valuedouble > 0 ? (uint64_t)item->valuedouble : 0;
-}
-
 /* A clock that was set back must not keep us waiting. */
 static uint64_t not_beyond(uint64_t ms, uint64_t limit_ms)
 {
@@ -32,17 +26,17 @@ static uint64_t not_beyond(uint64_t ms, uint64_t limit_ms)
 
 static void read_file(struct drift *d, const cJSON *item, uint64_t now_ms)
 {
-    const cJSON *path = cJSON_GetObjectItemCaseSensitive(item, "path");
-    const cJSON *times = cJSON_GetObjectItemCaseSensitive(item, "repaired_ms"), *time;
+    const cJSON *path = json_at(item, "path");
+    const cJSON *times = json_at(item, "repaired_ms"), *time;
     if (!cJSON_IsString(path) || d->count == MAX_FILES)
         return;
     d->files = xrealloc(d->files, (d->count + 1) * sizeof *d->files);
     struct drift_file *f = &d->files[d->count++];
     *f = (struct drift_file){.path = xstrdup(path->valuestring),
-                             .pause_ms = number_of(item, "pause_ms"),
-                             .resume_ms = not_beyond(number_of(item, "resume_ms"),
+                             .pause_ms = json_count_at(item, "pause_ms"),
+                             .resume_ms = not_beyond(json_count_at(item, "resume_ms"),
                                                      now_ms + DRIFT_LONGEST_PAUSE_MS),
-                             .conflict = number_of(item, "conflict") > 0};
+                             .conflict = json_count_at(item, "conflict") > 0};
     cJSON_ArrayForEach(time, times)
     {
         if (f->repairs < DRIFT_REPAIRS && cJSON_IsNumber(time) && time->valuedouble > 0)
@@ -60,13 +54,12 @@ void drift_read(struct drift *d, const char *root, const struct fs *fs, uint64_t
     *d = (struct drift){0};
     if (fs_read_file(fs, path, &text, &ignored)) {
         cJSON *document = cJSON_ParseWithLength((const char *)text.data, text.len);
-        const cJSON *diff = cJSON_GetObjectItemCaseSensitive(document, "last_diff"), *item;
-        d->repairs_total = number_of(document, "repairs_total");
-        d->last_ns = number_of(document, "last_ms") * NS_PER_MS;
+        const cJSON *diff = json_at(document, "last_diff"), *item;
+        d->repairs_total = json_count_at(document, "repairs_total");
+        d->last_ns = json_count_at(document, "last_ms") * NS_PER_MS;
         if (cJSON_IsString(diff))
             snprintf(d->last_diff, sizeof d->last_diff, "%s", diff->valuestring);
-        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(document, "files"))
-            read_file(d, item, now_ms);
+        cJSON_ArrayForEach(item, json_at(document, "files")) read_file(d, item, now_ms);
         cJSON_Delete(document);
     }
     buffer_clear(&text);
