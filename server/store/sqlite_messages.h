@@ -9,6 +9,7 @@
 #include "server/store/messages.h"
 #include "server/store/sqlite_db.h"
 #include "server/store/text_ids.h"
+#include "server/store/where.h"
 
 enum { SQLITE_READERS_MAX = 8 };
 #define DAY_NS UINT64_C(86400000000000)
@@ -114,6 +115,10 @@ bool sqlite_accounts(struct message_store *store, account_visit *visit, void *co
 
 bool sqlite_people(struct message_store *store, const char *from_day, message_person_visit *visit,
                    void *context, struct error *err);
+
+/* ---- Questions, sqlite_dialect.c ---- */
+
+void sqlite_where_bind(const struct where *where, sqlite3_stmt *statement);
 
 /* ---- Rows, sqlite_rows.c ---- */
 

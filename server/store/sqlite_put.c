@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/store/join_rows.h"
 #include "server/store/sqlite_messages.h"
 
 /* ---- Streams: which sequences of a relay are in ---- */
@@ -165,36 +166,6 @@ static bool insert_row(struct sqlite_messages *s, const struct message *m,
     return usage_change(s, m, &ids, 1, err);
 }
 
-static bool same_text(struct bytes a, struct bytes b)
-{
-    return bytes_equal(a, b);
-}
-
-/* Whether joining changed nothing, in which case nothing is written. */
-static bool same_row(const struct message *a, const struct message *b)
-{
-    return memcmp(a->key, b->key, sizeof a->key) == 0 && a->time_ns == b->time_ns &&
-           a->received_ns == b->received_ns && a->sources == b->sources &&
-           a->parent_join_hash == b->parent_join_hash && a->person_rank == b->person_rank &&
-           a->input_tokens == b->input_tokens && a->output_tokens == b->output_tokens &&
-           a->cache_read_tokens == b->cache_read_tokens &&
-           a->cache_create_tokens == b->cache_create_tokens &&
-           a->cost_microcents == b->cost_microcents &&
-           a->cost_computed_microcents == b->cost_computed_microcents &&
-           a->duration_ms == b->duration_ms && a->success == b->success &&
-           a->event_fields == b->event_fields && a->body_truncated == b->body_truncated &&
-           memcmp(a->trace_id, b->trace_id, sizeof a->trace_id) == 0 &&
-           memcmp(a->span_id, b->span_id, sizeof a->span_id) == 0 &&
-           memcmp(a->parent_span_id, b->parent_span_id, sizeof a->parent_span_id) == 0 &&
-           same_text(a->service_name, b->service_name) && same_text(a->model, b->model) &&
-           same_text(a->person, b->person) && same_text(a->account_uuid, b->account_uuid) &&
-           same_text(a->account_id, b->account_id) && same_text(a->name, b->name) &&
-           same_text(a->session_id, b->session_id) && same_text(a->prompt_id, b->prompt_id) &&
-           same_text(a->request_id, b->request_id) && same_text(a->tool_use_id, b->tool_use_id) &&
-           same_text(a->tool_name, b->tool_name) && same_text(a->body, b->body) &&
-           same_text(a->metadata, b->metadata);
-}
-
 static bool join_row(struct sqlite_messages *s, int64_t row_id, const struct message *m,
                      const struct message_batch *b, struct put_result *result, struct error *err)
 {
@@ -212,7 +183,7 @@ static bool join_row(struct sqlite_messages *s, int64_t row_id, const struct mes
     if (!ok)
         return error_set(err, FAIL_TOO_LARGE, "a message is too large to be joined");
     joined.received_ns = have.message.received_ns; /* a repeat is no news */
-    if (same_row(&have.message, &joined)) {
+    if (join_changes_nothing(&have.message, &joined)) {
         result->repeated++;
         return true;
     }
@@ -240,19 +211,6 @@ static bool find_by_key(struct sqlite_messages *s, const struct message *m, int6
     return ok;
 }
 
-/* Of a candidate's columns: how far its end lies from the message's, or -1 when it is not one. */
-static int64_t weak_distance(sqlite3_stmt *q, const struct message *m)
-{
-    unsigned sources = (unsigned)sqlite3_column_int(q, 1);
-    struct message candidate = {.sources = sources,
-                                .time_ns = (uint64_t)sqlite3_column_int64(q, 2),
-                                .duration_ms = sqlite_count_at(q, 3)};
-    int64_t apart = (int64_t)(message_end_ns(&candidate) - message_end_ns(m));
-    apart = apart < 0 ? -apart : apart;
-    bool possible = !(sources & m->sources) && apart <= MESSAGE_WEAK_JOIN_MS * INT64_C(1000000);
-    return possible ? apart : -1;
-}
-
 /* The row this message belongs to, 0 for none; *repeated when it is in already. */
 static bool find_joined(struct sqlite_messages *s, const struct message *m, int64_t system,
                         int64_t *row_id, bool *repeated, struct error *err)
@@ -273,7 +231,10 @@ static bool find_joined(struct sqlite_messages *s, const struct message *m, int6
             break;
         }
         struct bytes span = sqlite_text_at(find, 4);
-        int64_t apart = weak_distance(find, m);
+        const struct message candidate = {.sources = (unsigned)sqlite3_column_int(find, 1),
+                                          .time_ns = (uint64_t)sqlite3_column_int64(find, 2),
+                                          .duration_ms = sqlite_count_at(find, 3)};
+        int64_t apart = join_distance(&candidate, m);
         if (m->sources & MESSAGE_FROM_SPAN && span.len == sizeof m->span_id &&
             memcmp(span.data, m->span_id, span.len) == 0)
             *repeated = (unsigned)sqlite3_column_int(find, 1) & MESSAGE_FROM_SPAN;

@@ -1,36 +1,10 @@
 #include <string.h>
 
+#include "server/store/row_sql.h"
 #include "server/store/sqlite_messages.h"
-#include "server/store/sqlite_where.h"
+#include "server/store/where.h"
 
-#define TEXT(column) "(SELECT value FROM text WHERE id=m." column "),"
-#define START(alias)                                                        \
-    "(" alias ".time_ns-CASE WHEN " alias ".sources&1 THEN coalesce(" alias \
-    ".duration_ms,0)*1000000 ELSE 0 END)"
-
-/*
- * A tool row names its generation by request id. Versions that do not send it leave the session:
- * the newest generation of the same prompt that had begun when the tool began.
- */
-#define PARENT                                                                               \
-    "CASE WHEN m.parent_join IS NOT NULL THEN"                                               \
-    " (SELECT p.key FROM message p WHERE p.join_hash=m.parent_join AND p.system=m.system"    \
-    "  AND p.type=0 AND p.join_weak=0)"                                                      \
-    " WHEN m.type=1 AND m.session<>0 THEN"                                                   \
-    " (SELECT p.key FROM message p WHERE p.session=m.session AND p.session<>0 AND p.type=0"  \
-    "  AND p.system=m.system AND (p.prompt=m.prompt OR p.prompt=0 OR m.prompt=0)"            \
-    "  AND p.time_ns BETWEEN m.time_ns-3600000000000 AND m.time_ns+600000000000"             \
-    "  AND " START("p") "<=" START("m") " ORDER BY " START("p") " DESC, p.key DESC LIMIT 1)" \
-                                                                " END,"
-
-const char SQLITE_ROW_COLUMNS[] =
-    "m.key,m.time_ns,m.received_ns,m.type,m.sources,m.join_hash,m.join_weak,m.parent_join,"
-    "m.person_rank,m.input_tokens,m.output_tokens,m.cache_read_tokens,m.cache_create_tokens,"
-    "m.cost,m.cost_computed,m.duration_ms,m.success,m.trace_id,m.span_id,m.parent_span_id,"
-    "m.event_fields,m.event_metadata_keys,m.body_truncated,"
-    "(SELECT name FROM system WHERE id=m.system)," TEXT("service") TEXT("model") TEXT("person")
-        TEXT("account_uuid") TEXT("account_id") TEXT("name") TEXT("session") TEXT("prompt")
-            TEXT("tool") "m.request_id,m.tool_use_id,m.metadata," PARENT "m.body";
+const char SQLITE_ROW_COLUMNS[] = ROW_COLUMNS ROW_PARENT ",m.body";
 
 static void read_blob(sqlite3_stmt *statement, int column, uint8_t *out, size_t len)
 {
@@ -181,7 +155,7 @@ bool sqlite_find(struct message_store *store, const struct message_query *query,
     struct sqlite_messages *s = (struct sqlite_messages *)store;
     struct where where;
     uint64_t seen;
-    where_init(&where);
+    where_init(&where, &sqlite_dialect);
     bool ok = where_add_query(&where, query, WHERE_MESSAGES, err);
     if (ok && page->after) {
         where_text(&where, " AND (m.time_ns,m.key)<(");
@@ -200,7 +174,7 @@ bool sqlite_find(struct message_store *store, const struct message_query *query,
     ok = reader && where_ok(&where, err) &&
          (q = select_rows(reader->db, where_sql(&where), page->with_body, err)) != NULL;
     if (ok) {
-        where_bind(&where, q);
+        sqlite_where_bind(&where, q);
         ok = visit_rows(reader->db, q, visit, context, &seen, err);
     }
     sqlite3_finalize(q);
@@ -215,7 +189,7 @@ bool sqlite_count(struct message_store *store, const struct message_query *query
 {
     struct sqlite_messages *s = (struct sqlite_messages *)store;
     struct where where;
-    where_init(&where);
+    where_init(&where, &sqlite_dialect);
     where_text(&where, "SELECT count(*) FROM message m ");
     bool ok = where_add_query(&where, query, WHERE_MESSAGES, err) && where_ok(&where, err);
     struct reader *reader = ok ? reader_take(s, query->time_limit_ms, err) : NULL;
@@ -223,7 +197,7 @@ bool sqlite_count(struct message_store *store, const struct message_query *query
     bool row = false;
     ok = q != NULL;
     if (ok) {
-        where_bind(&where, q);
+        sqlite_where_bind(&where, q);
         ok = sqlite_next(reader->db, q, &row, err);
         *out = row ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
     }

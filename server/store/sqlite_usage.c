@@ -1,9 +1,6 @@
-#include <math.h>
-#include <string.h>
-
-#include "server/message/mapping.h"
 #include "server/store/day.h"
 #include "server/store/sqlite_messages.h"
+#include "server/store/usage_rows.h"
 
 static int64_t part(int64_t number, int sign)
 {
@@ -135,202 +132,39 @@ bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta,
 
 /* ---- Reading ---- */
 
-/* The metrics of one usage row, summed as they come before they are rounded. */
-struct metric_sums {
-    double input, output, cache_read, cache_create, usd, sessions, commits, pull_requests;
-    double lines_added, lines_removed, edits_accepted, edits_rejected, active_seconds;
-    double inclusive_input; /* counts what caches gave too */
-};
-
-static bool ends_with(struct bytes text, const char *end)
+static void read_part(sqlite3_stmt *q, struct usage_part *part)
 {
-    size_t len = strlen(end);
-    return text.len >= len && memcmp(text.data + text.len - len, end, len) == 0;
+    *part = (struct usage_part){
+        .day = sqlite3_column_int64(q, 0),
+        .person = sqlite_text_at(q, 1),
+        .system = sqlite_text_at(q, 2),
+        .model = sqlite_text_at(q, 3),
+        .session = sqlite_text_at(q, 4),
+        .origin = sqlite3_column_int(q, 5) ? USAGE_FROM_METRICS : USAGE_FROM_EVENTS,
+        .metric = sqlite_text_at(q, 6),
+        .attributes = sqlite_text_at(q, 7),
+        .value = sqlite3_column_double(q, 8),
+        .requests = sqlite3_column_int64(q, 9),
+        .input_tokens = sqlite3_column_int64(q, 10),
+        .output_tokens = sqlite3_column_int64(q, 11),
+        .cache_read_tokens = sqlite3_column_int64(q, 12),
+        .cache_create_tokens = sqlite3_column_int64(q, 13),
+        .cost = sqlite3_column_int64(q, 14),
+    };
 }
 
-static void add_tokens(struct metric_sums *sums, struct bytes metric, struct bytes attributes,
-                       double value)
-{
-    struct bytes type = metric_attribute(attributes, "type");
-    bool claude = bytes_starts_with(metric, "claude_code.");
-    if (type.len == 0)
-        type = metric_attribute(attributes, "gen_ai.token.type");
-    if (bytes_equal_text(type, "input"))
-        *(claude ? &sums->input : &sums->inclusive_input) += value;
-    else if (bytes_equal_text(type, "output") || bytes_equal_text(type, "thought"))
-        sums->output += value;
-    else if (bytes_equal_text(type, "cacheRead") || bytes_equal_text(type, "cache"))
-        sums->cache_read += value;
-    else if (bytes_equal_text(type, "cacheCreation"))
-        sums->cache_create += value;
-}
-
-static void add_metric(struct metric_sums *sums, struct bytes metric, struct bytes attributes,
-                       double value)
-{
-    struct bytes type = metric_attribute(attributes, "type");
-    if (ends_with(metric, ".token.usage")) {
-        add_tokens(sums, metric, attributes, value);
-    } else if (ends_with(metric, ".cost.usage")) {
-        sums->usd += value;
-    } else if (ends_with(metric, ".session.count")) {
-        /* A view of other sessions, not one of its own. */
-        if (!bytes_equal_text(metric_attribute(attributes, "start_type"), "agents_view"))
-            sums->sessions += value;
-    } else if (ends_with(metric, ".commit.count")) {
-        sums->commits += value;
-    } else if (ends_with(metric, ".pull_request.count")) {
-        sums->pull_requests += value;
-    } else if (ends_with(metric, ".lines_of_code.count") || ends_with(metric, ".lines.changed")) {
-        *(bytes_equal_text(type, "removed") ? &sums->lines_removed : &sums->lines_added) += value;
-    } else if (ends_with(metric, ".code_edit_tool.decision")) {
-        bool accepted = bytes_equal_text(metric_attribute(attributes, "decision"), "accept");
-        *(accepted ? &sums->edits_accepted : &sums->edits_rejected) += value;
-    } else if (ends_with(metric, ".active_time.total")) {
-        sums->active_seconds += value;
-    }
-}
-
-static int64_t whole(double number)
-{
-    return number > 0 && number < 9.0e18 ? (int64_t)floor(number + 0.5) : 0;
-}
-
-static void set_sums(const struct metric_sums *sums, struct usage_row *row)
-{
-    double net = sums->inclusive_input - sums->cache_read;
-    double input = sums->input;
-    if (sums->inclusive_input > 0)
-        input += net > 0 ? net : 0;
-    row->input_tokens = whole(input);
-    row->output_tokens = whole(sums->output);
-    row->cache_read_tokens = whole(sums->cache_read);
-    row->cache_create_tokens = whole(sums->cache_create);
-    int64_t cost = message_microcents_of_usd(sums->usd);
-    row->cost_microcents = cost < 0 ? 0 : cost;
-    row->sessions = whole(sums->sessions);
-    row->commits = whole(sums->commits);
-    row->pull_requests = whole(sums->pull_requests);
-    row->lines_added = whole(sums->lines_added);
-    row->lines_removed = whole(sums->lines_removed);
-    row->edits_accepted = whole(sums->edits_accepted);
-    row->edits_rejected = whole(sums->edits_rejected);
-    row->active_seconds = sums->active_seconds;
-}
-
-/*
- * Both origins in one order; `origin` is next to last in it, so that the metrics of one usage row
- * stand together.
- */
-static const char USAGE_SQL[] =
-    "SELECT u.day, coalesce(p.value,''), coalesce(y.name,''), coalesce(o.value,''),"
-    " coalesce(e.value,''), u.origin, coalesce(t.value,''), coalesce(a.value,''), u.value,"
-    " u.requests, u.input_tokens, u.output_tokens, u.cache_read_tokens, u.cache_create_tokens,"
-    " u.cost FROM ("
-    "  SELECT day, person, system, model, session, 0 AS origin, 0 AS metric, 0 AS attributes,"
-    "  0.0 AS value, requests, input_tokens, output_tokens, cache_read_tokens,"
-    "  cache_create_tokens, cost FROM usage_event WHERE day BETWEEN ?1 AND ?2"
-    "  UNION ALL"
-    "  SELECT day, person, system, model, session, 1, metric, attributes, value, 0,0,0,0,0,0"
-    "  FROM usage_metric WHERE day BETWEEN ?1 AND ?2) u"
-    " LEFT JOIN text p ON p.id=u.person LEFT JOIN system y ON y.id=u.system"
-    " LEFT JOIN text o ON o.id=u.model LEFT JOIN text e ON e.id=u.session"
-    " LEFT JOIN text t ON t.id=u.metric LEFT JOIN text a ON a.id=u.attributes"
-    " ORDER BY 1,2,3,5,4,6";
-
-struct usage_reading {
-    struct arena arena; /* texts of the row being put together */
-    struct usage_row row;
-    struct metric_sums sums;
-    bool open;
-    struct arena session_arena;
-    char session_day[11];
-    struct bytes session_person, session_system, session_id;
-    usage_visit *visit;
-    void *context;
-};
-
-static bool same_usage_row(const struct usage_reading *r, const char *day, sqlite3_stmt *q)
-{
-    return r->open && strcmp(r->row.day, day) == 0 &&
-           bytes_equal(r->row.person, sqlite_text_at(q, 1)) &&
-           bytes_equal(r->row.system, sqlite_text_at(q, 2)) &&
-           bytes_equal(r->row.model, sqlite_text_at(q, 3)) &&
-           bytes_equal(r->row.session_id, sqlite_text_at(q, 4)) &&
-           (int)r->row.origin == sqlite3_column_int(q, 5);
-}
-
-static bool is_new_session(struct usage_reading *r, const char *day, sqlite3_stmt *q)
-{
-    struct bytes session = sqlite_text_at(q, 4);
-    if (session.len == 0)
-        return false;
-    if (strcmp(r->session_day, day) == 0 && bytes_equal(r->session_id, session) &&
-        bytes_equal(r->session_person, sqlite_text_at(q, 1)) &&
-        bytes_equal(r->session_system, sqlite_text_at(q, 2)))
-        return false;
-    arena_reset(&r->session_arena);
-    memcpy(r->session_day, day, sizeof r->session_day);
-    return arena_copy(&r->session_arena, session, &r->session_id) &&
-           arena_copy(&r->session_arena, sqlite_text_at(q, 1), &r->session_person) &&
-           arena_copy(&r->session_arena, sqlite_text_at(q, 2), &r->session_system);
-}
-
-static bool finish_row(struct usage_reading *r)
-{
-    if (!r->open)
-        return true;
-    r->open = false;
-    if (r->row.origin == USAGE_FROM_METRICS)
-        set_sums(&r->sums, &r->row);
-    return r->visit(r->context, &r->row);
-}
-
-static bool start_row(struct usage_reading *r, const char *day, sqlite3_stmt *q)
-{
-    arena_reset(&r->arena);
-    r->row = (struct usage_row){.origin = sqlite3_column_int(q, 5) ? USAGE_FROM_METRICS
-                                                                   : USAGE_FROM_EVENTS};
-    r->sums = (struct metric_sums){0};
-    r->open = true;
-    memcpy(r->row.day, day, sizeof r->row.day);
-    if (!arena_copy(&r->arena, sqlite_text_at(q, 1), &r->row.person) ||
-        !arena_copy(&r->arena, sqlite_text_at(q, 2), &r->row.system) ||
-        !arena_copy(&r->arena, sqlite_text_at(q, 3), &r->row.model) ||
-        !arena_copy(&r->arena, sqlite_text_at(q, 4), &r->row.session_id))
-        return false;
-    if (r->row.origin == USAGE_FROM_METRICS)
-        return true;
-    r->row.requests = sqlite3_column_int64(q, 9);
-    r->row.input_tokens = sqlite3_column_int64(q, 10);
-    r->row.output_tokens = sqlite3_column_int64(q, 11);
-    r->row.cache_read_tokens = sqlite3_column_int64(q, 12);
-    r->row.cache_create_tokens = sqlite3_column_int64(q, 13);
-    r->row.cost_microcents = sqlite3_column_int64(q, 14);
-    r->row.sessions = is_new_session(r, day, q);
-    return true;
-}
-
-static bool read_usage(sqlite3 *db, sqlite3_stmt *q, struct usage_reading *r, struct error *err)
+static bool read_usage(sqlite3 *db, sqlite3_stmt *q, struct usage_reading *reading,
+                       struct error *err)
 {
     bool row = true, ok;
     while ((ok = sqlite_next(db, q, &row, err)) && row) {
-        char day[DAY_TEXT_BYTES];
-        day_text(sqlite3_column_int64(q, 0), day);
-        if (!same_usage_row(r, day, q)) {
-            if (!finish_row(r)) {
-                sqlite3_reset(q);
-                return true; /* the visitor has seen enough */
-            }
-            if (!start_row(r, day, q))
-                return error_set(err, FAIL_TOO_LARGE, "a usage row is too large to be read");
-        }
-        if (r->row.origin == USAGE_FROM_METRICS)
-            add_metric(&r->sums, sqlite_text_at(q, 6), sqlite_text_at(q, 7),
-                       sqlite3_column_double(q, 8));
+        struct usage_part part;
+        read_part(q, &part);
+        if (!usage_reading_add(reading, &part, err))
+            return reading->stopped;
     }
     if (ok)
-        finish_row(r);
+        usage_reading_end(reading);
     return ok;
 }
 
@@ -345,11 +179,9 @@ bool sqlite_usage_read(struct message_store *store, const char *from_day, const 
     struct reader *reader = reader_take(s, 0, err);
     if (!reader)
         return false;
-    struct usage_reading reading = {.arena = {.max_bytes = MIB},
-                                    .session_arena = {.max_bytes = MIB},
-                                    .visit = visit,
-                                    .context = context};
-    sqlite3_stmt *q = sqlite_prepare(reader->db, USAGE_SQL, err);
+    struct usage_reading reading;
+    usage_reading_init(&reading, visit, context);
+    sqlite3_stmt *q = sqlite_prepare(reader->db, USAGE_SQL("?1", "?2"), err);
     bool ok = q != NULL;
     if (ok) {
         sqlite3_bind_int64(q, 1, from);
@@ -358,7 +190,6 @@ bool sqlite_usage_read(struct message_store *store, const char *from_day, const 
     }
     sqlite3_finalize(q);
     reader_give(s, reader);
-    arena_clear(&reading.arena);
-    arena_clear(&reading.session_arena);
+    usage_reading_clear(&reading);
     return ok;
 }

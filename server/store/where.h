@@ -1,23 +1,24 @@
 /*
- * SQL from a query: every name comes from the tables in sqlite_where.c, every
- * value is bound. Private to the sqlite files.
+ * SQL from a query: every name comes from the tables in where.c, every value is bound. The kind that
+ * runs it binds `values` in their order. Private to server/store.
  */
-#ifndef SERVER_STORE_SQLITE_WHERE_H
-#define SERVER_STORE_SQLITE_WHERE_H
+#ifndef SERVER_STORE_WHERE_H
+#define SERVER_STORE_WHERE_H
 
 #include "base/arena.h"
+#include "server/store/dialect.h"
 #include "server/store/messages.h"
-#include "server/store/sqlite_db.h"
 
 enum { WHERE_BINDS_MAX = 1000 };
 
 struct where_value {
-    enum { BIND_INT, BIND_TEXT, BIND_BLOB } kind;
+    enum { BIND_INT, BIND_TEXT, BIND_BLOB, BIND_INTERVALS } kind;
     int64_t number;
     struct bytes bytes;
 };
 
 struct where {
+    const struct dialect *dialect;
     struct buffer sql;
     struct where_value *values;
     size_t value_count;
@@ -32,14 +33,15 @@ enum where_table {
     WHERE_SESSIONS, /* usage_event: generations by day, person, system, model and session */
 };
 
-void where_init(struct where *where);
+void where_init(struct where *where, const struct dialect *dialect);
 void where_clear(struct where *where);
 void where_text(struct where *where, const char *sql);
 void where_bind_int(struct where *where, int64_t number);
 void where_bind_text(struct where *where, struct bytes text);
-void where_bind_blob(struct where *where, struct bytes blob); /* copied */
+void where_bind_blob(struct where *where, struct bytes blob);           /* copied */
+void where_bind_intervals(struct where *where, struct bytes intervals); /* as the kind has them */
 
-/* " WHERE 1 AND ..." of filters and times. FAIL_INVALID for a value no row can have. */
+/* " WHERE true AND ..." of filters and times. FAIL_INVALID for a value no row can have. */
 bool where_add_query(struct where *where, const struct message_query *query, enum where_table table,
                      struct error *err);
 
@@ -48,8 +50,9 @@ bool where_add_query(struct where *where, const struct message_query *query, enu
 void where_field_key(struct where *where, enum message_field field, struct bytes metadata_key);
 void where_field_shown(struct where *where, enum message_field field, const char *alias);
 
-/* Whether where_field_key() is a number (or NULL) that stands for the value. */
+/* Whether where_field_key() is a number (or NULL) that stands for the value, or the value itself. */
 bool where_field_is_number_key(enum message_field field);
+bool where_field_is_number(enum message_field field);
 
 /* The expression of a field as a number. False when it is none. */
 bool where_field_number(struct where *where, enum message_field field, struct bytes metadata_key);
@@ -59,6 +62,5 @@ bool where_field_in_rollup(enum message_field field);
 
 bool where_ok(const struct where *where, struct error *err);
 const char *where_sql(struct where *where);
-void where_bind(const struct where *where, sqlite3_stmt *statement);
 
 #endif

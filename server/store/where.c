@@ -1,11 +1,12 @@
-#include "server/store/sqlite_where.h"
+#include "server/store/where.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "core/json/reader.h"
-#include "server/store/sqlite_messages.h"
+
+#define DAY_NS UINT64_C(86400000000000)
 
 enum column_kind {
     COLUMN_ID,
@@ -56,9 +57,11 @@ bool where_field_in_rollup(enum message_field field)
     return COLUMNS[field].in_rollup;
 }
 
-void where_init(struct where *where)
+void where_init(struct where *where, const struct dialect *dialect)
 {
-    *where = (struct where){.sql = {.max_bytes = 64 * KIB}, .arena = {.max_bytes = MIB}};
+    *where = (struct where){.dialect = dialect,
+                            .sql = {.max_bytes = 64 * KIB},
+                            .arena = {.max_bytes = MIB}};
     where->values = xcalloc(WHERE_BINDS_MAX, sizeof *where->values);
 }
 
@@ -83,7 +86,7 @@ static void bind(struct where *where, struct where_value value)
         return;
     }
     where->values[where->value_count++] = value;
-    if (!buffer_append_format(&where->sql, "?%zu", where->value_count))
+    if (!buffer_append_format(&where->sql, "%c%zu", where->dialect->parameter, where->value_count))
         where->failed = true;
 }
 
@@ -105,6 +108,11 @@ void where_bind_blob(struct where *where, struct bytes blob)
     bind(where, (struct where_value){.kind = BIND_BLOB, .bytes = copy});
 }
 
+void where_bind_intervals(struct where *where, struct bytes intervals)
+{
+    bind(where, (struct where_value){.kind = BIND_INTERVALS, .bytes = intervals});
+}
+
 bool where_ok(const struct where *where, struct error *err)
 {
     if (where->failed)
@@ -115,21 +123,6 @@ bool where_ok(const struct where *where, struct error *err)
 const char *where_sql(struct where *where)
 {
     return buffer_text(&where->sql);
-}
-
-void where_bind(const struct where *where, sqlite3_stmt *statement)
-{
-    int wanted = sqlite3_bind_parameter_count(statement);
-    for (size_t i = 0; i < where->value_count && (int)i < wanted; i++) {
-        const struct where_value *value = &where->values[i];
-        int at = (int)i + 1;
-        if (value->kind == BIND_INT)
-            sqlite3_bind_int64(statement, at, value->number);
-        else if (value->kind == BIND_TEXT)
-            sqlite_bind_bytes(statement, at, value->bytes);
-        else
-            sqlite_bind_raw(statement, at, value->bytes.data, value->bytes.len);
-    }
 }
 
 /* ---- Fields as expressions ---- */
@@ -158,7 +151,7 @@ void where_field_key(struct where *where, enum message_field field, struct bytes
     }
 }
 
-static const char *shown_as(enum column_kind kind)
+static const char *shown_as(const struct dialect *dialect, enum column_kind kind)
 {
     switch (kind) {
     case COLUMN_TEXT_ID:
@@ -171,7 +164,7 @@ static const char *shown_as(enum column_kind kind)
     case COLUMN_PARENT:
         return "ct_id(%s)";
     case COLUMN_BLOB:
-        return "CASE WHEN %1$s IS NOT NULL THEN lower(hex(%1$s)) END";
+        return dialect->blob_shown;
     case COLUMN_BOOL:
         return "CASE %s WHEN 1 THEN 'true' WHEN 0 THEN 'false' END";
     case COLUMN_NUMBER:
@@ -184,7 +177,7 @@ static const char *shown_as(enum column_kind kind)
 
 void where_field_shown(struct where *where, enum message_field field, const char *alias)
 {
-    const char *form = shown_as(COLUMNS[field].kind);
+    const char *form = shown_as(where->dialect, COLUMNS[field].kind);
     for (const char *at = form; *at; at++) {
         if (*at != '%') {
             where_text(where, (char[]){*at, 0});
@@ -238,9 +231,7 @@ static void add_value(struct where *where, const struct column *column, struct b
             where_text(where, "0");
             return;
         }
-        where_text(where, "(SELECT id FROM text WHERE value=");
-        where_bind_text(where, value);
-        where_text(where, ")");
+        where->dialect->put_text_id(where, value);
         return;
     case COLUMN_SYSTEM:
         where_text(where, "(SELECT id FROM system WHERE name=");
@@ -318,6 +309,7 @@ static void add_filter(struct where *where, const struct message_filter *filter)
         }
         /* One value as "=": then the index also gives the order. */
         where_text(where, filter->value_count == 1 ? "=(" : " IN (");
+        where_text(where, filter->value_count == 0 ? "NULL" : "");
         for (size_t i = 0; i < filter->value_count; i++) {
             if (i)
                 where_text(where, ",");
@@ -326,10 +318,10 @@ static void add_filter(struct where *where, const struct message_filter *filter)
         where_text(where, "))");
     }
     if (filter->none_of) {
-        where_text(where, ",0)");
+        where_text(where, ",false)");
         return;
     }
-    /* The indexes hold only rows that have one, which SQLite must be told literally. */
+    /* The indexes hold only rows that have one, which the planner must be told literally. */
     if (column->is_indexed && !has_empty(filter)) {
         where_text(where, " AND ");
         where_text(where, column->name);
@@ -341,6 +333,12 @@ bool where_field_is_number_key(enum message_field field)
 {
     enum column_kind kind = COLUMNS[field].kind;
     return kind == COLUMN_TEXT_ID || kind == COLUMN_SYSTEM || kind == COLUMN_TYPE;
+}
+
+bool where_field_is_number(enum message_field field)
+{
+    enum column_kind kind = COLUMNS[field].kind;
+    return where_field_is_number_key(field) || kind == COLUMN_NUMBER || kind == COLUMN_BOOL;
 }
 
 /* The daily sums are in order of type, then day: named one by one, each type's days are a range. */
@@ -359,7 +357,7 @@ static void add_types(struct where *where, const struct message_query *query)
 bool where_add_query(struct where *where, const struct message_query *query, enum where_table table,
                      struct error *err)
 {
-    where_text(where, " WHERE 1");
+    where_text(where, " WHERE true");
     if (table == WHERE_ROLLUP)
         add_types(where, query);
     bool rollup = table != WHERE_MESSAGES;
