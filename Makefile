@@ -1,7 +1,7 @@
 # A thin door over the CMake presets: `make help` lists what it opens.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help deps build run test lint fuzz bench soak cross package clean
+.PHONY: help deps build run test lint fuzz bench soak cross rollout package clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -36,6 +36,9 @@ package: build ## packages into build/packages
 
 cross: deps ## what runs on Windows built and tested under Wine, what runs on a Mac compiled
 	@scripts/cross.sh
+
+rollout: deps ## what a release should have seen, as root: a bare Debian, dnf, Ansible, arm64
+	@scripts/rollout.sh
 
 clean: ## remove what was built
 	@rm -rf build

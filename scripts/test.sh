@@ -17,7 +17,7 @@ done
 cmake --preset release -DCT_WERROR=ON >/dev/null
 cmake --build --preset release
 
-ctest --preset asan -LE 'system|package|cross' --no-tests=error -j2 "${tries[@]}"
+ctest --preset asan -LE 'system|package|cross|rollout' --no-tests=error -j2 "${tries[@]}"
 ctest --preset tsan -L threads --no-tests=error "${tries[@]}"
 CT_BIN=$PWD/build/asan/bin ctest --preset asan -L system --no-tests=error "${tries[@]}"
 scripts/deps.sh dpkg-dev binutils rpm wixl msitools systemd systemd-container
