@@ -3,6 +3,8 @@ rem Installs or upgrades the agent for Intune's Win32 app, or by hand as adminis
 rem
 rem   install.cmd [PROPERTY=VALUE...]
 rem
+rem   install.cmd DOWNGRADE=1       goes back to this version from a newer one; data and settings stay
+rem
 rem An agent.yaml and an enrollment-secret beside this file are put in place first. The properties are those of
 rem the .msi, such as SERVER_URL=https://telemetry.example.com
 setlocal

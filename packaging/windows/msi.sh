@@ -11,6 +11,8 @@ bin=${BIN_WINDOWS:-build/mingw/bin}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+upgrade_code='{F8F5DDF1-C5DE-5EA5-93B7-77A65EF16160}' # never changes: by it a version finds the others
+
 # guid WORD...: the same words give the same identifier.
 guid() {
   python3 -c 'import sys, uuid
@@ -70,6 +72,12 @@ RestartAgent|claude-telemetry-agent|5|86400|||1[~]1[~]1|5000[~]5000[~]30000|Agen
 ROWS
   # A program of the system's in a folder, deferred, without the user's account, whatever it returns.
   query "INSERT INTO CustomAction (Action, Type, Source, Target) VALUES ('PurgeData', 3170, 'TARGETDIR', '\"[System64Folder]cmd.exe\" /c rd /s /q \"[DATADIR].\"')"
+  # Going back is refused, so that nobody does it by accident, unless it is asked for; then the newer version goes.
+  query "DELETE FROM LaunchCondition WHERE Condition = 'NOT WIX_DOWNGRADE_DETECTED'"
+  query "INSERT INTO LaunchCondition (Condition, Description) VALUES ('NOT WIX_DOWNGRADE_DETECTED OR DOWNGRADE=\"1\"', 'A newer version is installed. To go back to this one, add DOWNGRADE=1: data and settings stay.')"
+  query "DELETE FROM Upgrade WHERE ActionProperty = 'WIX_DOWNGRADE_DETECTED'"
+  query "INSERT INTO Upgrade (UpgradeCode, VersionMin, Attributes, ActionProperty) VALUES ('$upgrade_code', '$version', 0, 'WIX_DOWNGRADE_DETECTED')"
+  step TakeOlderFiles 50 'WIX_DOWNGRADE_DETECTED'
   step KeepServerUrl 51 'KNOWN_SERVER_URL AND NOT SERVER_URL'
   step KeepSecretFile 52 'KNOWN_ENROLLMENT_SECRET_FILE AND NOT ENROLLMENT_SECRET_FILE'
   step KeepEmailDomain 53 'KNOWN_EMAIL_DOMAIN AND NOT EMAIL_DOMAIN'
@@ -85,7 +93,7 @@ ROWS
   # 64-bit, permanent, never overwritten.
   query "UPDATE Component SET Attributes = 400 WHERE Component = 'Configuration'"
   # Handed on when a user without rights starts the installation.
-  query "UPDATE Property SET Value = 'WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED;SERVER_URL;ENROLLMENT_SECRET_FILE;EMAIL_DOMAIN;PURGE' WHERE Property = 'SecureCustomProperties'"
+  query "UPDATE Property SET Value = 'WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED;SERVER_URL;ENROLLMENT_SECRET_FILE;EMAIL_DOMAIN;DOWNGRADE;PURGE' WHERE Property = 'SecureCustomProperties'"
 }
 
 # The package's identifier and dates, which wixl takes from chance and the clock.
@@ -100,6 +108,6 @@ settle() {
 
 stage
 (cd "$work" && wixl -a x64 -o "$output" -D Version="$version" -D Vendor="$VENDOR" -D Homepage="$HOMEPAGE" \
-  -D Maintainer="$MAINTAINER" -D ProductCode="$(guid product "$version")" claude-telemetry-agent.wxs)
+  -D Maintainer="$MAINTAINER" -D ProductCode="$(guid product "$version")" -D UpgradeCode="$upgrade_code" claude-telemetry-agent.wxs)
 complete
 settle

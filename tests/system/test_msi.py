@@ -23,6 +23,7 @@ claude: {{ settings: dropin, user_env: false }}
 relay: {{ listen: "127.0.0.1:{port}", local_token_required: false, spool: {{ min_free_disk_mib: 0 }} }}
 destinations: [{{ name: central, endpoint: "http://127.0.0.1:9" }}]
 """
+PROGRAMS = {"claude-telemetry-agent.exe", "claude-telemetry-doctor.exe", "LICENSE.txt"}
 REFUSED = 1603 & 0xFF
 
 
@@ -40,7 +41,7 @@ def an_older(package, target):
                  "DELETE FROM Upgrade WHERE ActionProperty = 'WIX_DOWNGRADE_DETECTED'",
                  "DELETE FROM Upgrade WHERE ActionProperty = 'WIX_UPGRADE_DETECTED'",
                  "INSERT INTO Upgrade (UpgradeCode, VersionMin, Attributes, ActionProperty) "
-                 f"VALUES ('{code}', '0.0.1', 2, 'WIX_DOWNGRADE_DETECTED')"):
+                 f"VALUES ('{code}', '0.0.1', 0, 'WIX_DOWNGRADE_DETECTED')"):
         query(target, text)
     return target
 
@@ -115,8 +116,7 @@ class Msi(unittest.TestCase):
         secret = r"C:\ProgramData\ClaudeTelemetry\enrollment-secret"
         self.msiexec("/i", package, "SERVER_URL=https://telemetry.example.com", f"ENROLLMENT_SECRET_FILE={secret}",
                      "EMAIL_DOMAIN=example.com")
-        self.assertEqual({path.name for path in self.home.iterdir()},
-                         {"claude-telemetry-agent.exe", "claude-telemetry-doctor.exe", "LICENSE.txt"})
+        self.assertEqual({path.name for path in self.home.iterdir()}, PROGRAMS)
         self.assertTrue(self.data.is_dir())
         self.assertTrue(self.running())
         service = next(iter(wine.registry(SERVICE).values()))
@@ -142,7 +142,7 @@ class Msi(unittest.TestCase):
         self.assertEqual(wine.registry(POLICIES)[KEYS["server"]], {"url": "https://telemetry.example.com"})
         self.assertTrue(self.running())
 
-    def test_an_upgrade_keeps_settings_and_data_and_there_is_no_way_back(self):
+    def test_an_upgrade_keeps_settings_and_data_and_so_does_the_way_back(self):
         self.msiexec("/i", older, "SERVER_URL=https://telemetry.example.com", "EMAIL_DOMAIN=example.com")
         self.assertEqual(self.version(), ["0.0.1"])
         (self.data / "agent.yaml").write_text("log: { level: debug }\n")
@@ -153,9 +153,17 @@ class Msi(unittest.TestCase):
         found = wine.registry(POLICIES)
         self.assertEqual(found[KEYS["server"]], {"url": "https://telemetry.example.com"})
         self.assertEqual(found[KEYS["identity"]], {"email_domain": "example.org"})
-        self.msiexec("/i", older, code=REFUSED)
+        self.msiexec("/i", older, code=REFUSED)  # nobody goes back by accident
         self.assertEqual(self.version(), [(programs.ROOT / "VERSION").read_text().strip()])
         self.assertTrue(self.running())
+        self.msiexec("/i", older, "DOWNGRADE=1")
+        self.assertEqual(self.version(), ["0.0.1"])
+        self.assertTrue(self.running())
+        self.assertEqual({path.name for path in self.home.iterdir()}, PROGRAMS)
+        self.assertEqual((self.data / "agent.yaml").read_text(), "log: { level: debug }\n")
+        self.assertEqual(wine.registry(POLICIES), found)
+        self.msiexec("/i", package)
+        self.assertEqual(self.version(), [(programs.ROOT / "VERSION").read_text().strip()])
 
     def test_the_scripts_for_intune_bring_the_configuration_and_take_everything_off(self):
         app = folder / "app"
