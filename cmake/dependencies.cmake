@@ -13,5 +13,6 @@ pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)            # core/conf
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)           # small documents of ours
 if(CT_SERVER)
   pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)         # server/store
+  pkg_check_modules(POSTGRES REQUIRED IMPORTED_TARGET libpq)         # server/store
 endif()
 find_package(Threads REQUIRED)

@@ -37,6 +37,7 @@ OWNED_HEADERS = {
     r"zlib\.h": ["core/http/gzip.c"],
     r"yaml\.h": ["core/config/yaml.c"],
     r"sqlite3\.h": ["server/store/sqlite.c"],
+    r"libpq-fe\.h": ["server/store/postgres.c"],
 }
 
 # Commands of one system's administrators: platform/ and the doctor's table know what each system calls them.

@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   gcc clang cmake ninja-build pkg-config git ca-certificates python3
   libevent-dev libnghttp2-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libyaml-dev libcjson-dev
-  libsqlite3-dev
+  libsqlite3-dev libpq-dev
   check protobuf-compiler sqlite3 curl openssl clang-format clang-tidy cppcheck shellcheck
   "$@"
 )
@@ -23,5 +23,13 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+case " ${missing[*]} " in
+*" postgresql "*) # tests start one of their own: this machine gets its programs, no database that runs
+  no_cluster=/etc/postgresql-common/createcluster.d/claude-telemetry-tests.conf
+  "${as_root[@]}" mkdir -p "${no_cluster%/*}"
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee "$no_cluster" >/dev/null
+  trap '"${as_root[@]}" rm -f "$no_cluster"' EXIT
+  ;;
+esac
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 
 tries=(--repeat "until-pass:${TRIES:-1}")
 
+scripts/deps.sh postgresql
 scripts/lint.sh --fast
 for preset in asan tsan; do
   cmake --preset "$preset" >/dev/null
