@@ -77,11 +77,12 @@ static int run(void *context)
 
     r.log = create_log(config->values);
     r.loop = loop_create(&err);
-    if (r.loop)
+    /* Before anything answers: whoever sees it answer may already ask it to stop. */
+    if (r.loop && take_requests(&r, &err))
         r.service = service_create(line, config, r.loop, r.log, &err);
     else
         agent_config_destroy(config);
-    if (r.service && take_requests(&r, &err)) {
+    if (r.service) {
         platform_service_notify("READY=1");
         loop_run(r.loop);
         code = EXIT_DONE;
