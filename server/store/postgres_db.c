@@ -316,16 +316,28 @@ void postgres_roll_back(struct postgres_link *link)
     link->met_another = met_another;
 }
 
-bool postgres_lock(struct postgres_link *link, int area, int64_t id, struct error *err)
+static bool lock(struct postgres_link *link, const char *sql, int area, int64_t id,
+                 struct error *err)
 {
     enum { OURS = 0x43540000 }; /* "CT": other programs may lock in this database, too */
-    struct postgres_query *q =
-        postgres_prepare(link, "SELECT pg_advisory_xact_lock($1::bigint::int,$2::bigint::int)");
+    struct postgres_query *q = postgres_prepare(link, sql);
     postgres_bind_int(q, 1, OURS + area);
     postgres_bind_int(q, 2, (int32_t)(uint32_t)(uint64_t)id);
     bool ok = postgres_do(q, err);
     postgres_finalize(q);
     return ok;
+}
+
+bool postgres_lock(struct postgres_link *link, int area, int64_t id, struct error *err)
+{
+    return lock(link, "SELECT pg_advisory_xact_lock($1::bigint::int,$2::bigint::int)", area, id,
+                err);
+}
+
+bool postgres_lock_shared(struct postgres_link *link, int area, int64_t id, struct error *err)
+{
+    return lock(link, "SELECT pg_advisory_xact_lock_shared($1::bigint::int,$2::bigint::int)", area,
+                id, err);
 }
 
 /* Who met somebody waits a little, everybody differently, before trying again. */

@@ -76,6 +76,8 @@ enum postgres_area {
     POSTGRES_LOCK_MESSAGES = 0x200, /* from here: the message store's */
 };
 bool postgres_lock(struct postgres_link *link, int area, int64_t id, struct error *err);
+/* The same beside others that share it; who locks it alone waits for all of them, and they for him. */
+bool postgres_lock_shared(struct postgres_link *link, int area, int64_t id, struct error *err);
 
 /*
  * Takes a link, begins, runs `body`, commits and gives back; rolls back when `body` returns false.

@@ -24,6 +24,13 @@ struct postgres_link {
     unsigned prepared_count;
 };
 
+/* What is left of a statement's answers; `sent` false: that it could not even be sent. */
+bool postgres_read_answers(struct postgres_link *link, bool sent, uint64_t limit_ns,
+                           struct error *err);
+/* Starts COPY … FROM STDIN: the server waits for data, then for postgres_read_answers(). */
+bool postgres_begin_copy(struct postgres_link *link, const char *sql, uint64_t *limit_ns,
+                         struct error *err);
+
 void postgres_forget_prepared(struct postgres_link *link);
 
 #endif

@@ -12,9 +12,9 @@
 #include "server/store/postgres_link.h"
 
 enum {
-    ANSWER_MS = 60000, /* the longest that one answer may take when nobody set a limit */
-    CANCEL_MS = 5000,  /* after asking for an end */
-    PARAMETERS_MAX = 64,
+    ANSWER_MS = 60000,     /* the longest that one answer may take when nobody set a limit */
+    CANCEL_MS = 5000,      /* after asking for an end */
+    PARAMETERS_MAX = 1024, /* more than any question has: where.h */
     BINARY = 1,
     /* Type numbers: fixed for ever, src/include/catalog/pg_type.dat. */
     TYPE_BYTEA = 17,
@@ -24,10 +24,11 @@ enum {
 };
 
 struct parameter {
-    const char *value; /* NULL: NULL */
+    const char *value; /* NULL: NULL, unless it is a number */
     int len;
     Oid type;
-    char number[8]; /* where value points when it is one */
+    bool is_number;
+    char number[8];
     char *repaired; /* text that was not UTF-8 */
 };
 
@@ -40,7 +41,8 @@ struct postgres_query {
     uint64_t changes;
     uint64_t limit_ns; /* of the answer that is waited for; 0: none */
     int count;         /* of parameters */
-    struct parameter parameters[PARAMETERS_MAX];
+    int capacity;
+    struct parameter *parameters;
 };
 
 /* ---- Errors ---- */
@@ -172,13 +174,12 @@ static bool next_answer(struct postgres_link *link, uint64_t limit_ns, PGresult 
     return true;
 }
 
-bool postgres_run(struct postgres_link *link, const char *sql, struct error *err)
+bool postgres_read_answers(struct postgres_link *link, bool sent, uint64_t limit_ns,
+                           struct error *err)
 {
     PGresult *answer;
     bool ok = true;
-    uint64_t limit_ns = limit_of(link);
-    link->met_another = false;
-    if (!PQsendQuery(link->pg, sql))
+    if (!sent)
         return fail(link, NULL, err);
     for (;;) {
         if (!next_answer(link, limit_ns, &answer, err))
@@ -191,6 +192,33 @@ bool postgres_run(struct postgres_link *link, const char *sql, struct error *err
         else
             ok = fail(link, answer, err);
     }
+}
+
+bool postgres_run(struct postgres_link *link, const char *sql, struct error *err)
+{
+    uint64_t limit_ns = limit_of(link);
+    link->met_another = false;
+    return postgres_read_answers(link, PQsendQuery(link->pg, sql) == 1, limit_ns, err);
+}
+
+bool postgres_begin_copy(struct postgres_link *link, const char *sql, uint64_t *limit_ns,
+                         struct error *err)
+{
+    PGresult *answer;
+    *limit_ns = limit_of(link);
+    link->met_another = false;
+    if (!PQsendQuery(link->pg, sql))
+        return fail(link, NULL, err);
+    if (!next_answer(link, *limit_ns, &answer, err))
+        return false;
+    if (PQresultStatus(answer) != PGRES_COPY_IN) {
+        struct error ignored;
+        fail(link, answer, err);
+        (void)postgres_read_answers(link, true, *limit_ns, &ignored);
+        return false;
+    }
+    PQclear(answer);
+    return true;
 }
 
 /* ---- Prepared statements ---- */
@@ -294,6 +322,7 @@ void postgres_finalize(struct postgres_query *q)
     end(q);
     for (int i = 0; i < q->count; i++)
         free(q->parameters[i].repaired);
+    free(q->parameters);
     free(q->copy);
     free(q);
 }
@@ -304,6 +333,13 @@ static struct parameter *parameter(struct postgres_query *q, int at, Oid type)
 {
     if (at < 1 || at > PARAMETERS_MAX)
         abort(); /* a statement with more is a mistake in this program */
+    if (at > q->capacity) {
+        int capacity = at < 8 ? 8 : 2 * at;
+        q->parameters = xrealloc(q->parameters, (size_t)capacity * sizeof *q->parameters);
+        memset(q->parameters + q->capacity, 0,
+               (size_t)(capacity - q->capacity) * sizeof *q->parameters);
+        q->capacity = capacity;
+    }
     if (at > q->count)
         q->count = at;
     struct parameter *p = &q->parameters[at - 1];
@@ -316,7 +352,7 @@ static void put_number(struct parameter *p, uint64_t number)
 {
     for (int i = 0; i < 8; i++)
         p->number[i] = (char)(number >> (56 - 8 * i));
-    p->value = p->number;
+    p->is_number = true;
     p->len = 8;
 }
 
@@ -392,7 +428,7 @@ static bool send(struct postgres_query *q, struct error *err)
     q->link->met_another = false;
     q->changes = 0;
     for (int i = 0; i < q->count; i++) {
-        values[i] = q->parameters[i].value;
+        values[i] = q->parameters[i].is_number ? q->parameters[i].number : q->parameters[i].value;
         lengths[i] = q->parameters[i].len;
         types[i] = q->parameters[i].type;
         formats[i] = BINARY;
