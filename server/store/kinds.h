@@ -6,6 +6,7 @@
 #include "server/store/messages.h"
 
 extern const struct message_store_kind sqlite_message_kind;
+extern const struct message_store_kind postgres_message_kind;
 extern const struct control_store_kind sqlite_control_kind;
 
 #endif

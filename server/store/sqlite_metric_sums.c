@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "server/store/day.h"
+#include "server/store/people_sql.h"
 #include "server/store/sqlite_messages.h"
 
 struct bytes metric_attribute(struct bytes attributes, const char *key)
@@ -17,13 +18,6 @@ struct bytes metric_attribute(struct bytes attributes, const char *key)
     }
     return attributes;
 }
-
-static const char SUMS_SQL[] =
-    "SELECT coalesce(p.value,''), coalesce(a.value,''), s.total FROM"
-    " (SELECT person, attributes, sum(value) AS total FROM usage_metric"
-    "  WHERE day BETWEEN ?1 AND ?2 AND metric=(SELECT id FROM text WHERE value=?3)"
-    "  GROUP BY person, attributes) s"
-    " LEFT JOIN text p ON p.id=s.person LEFT JOIN text a ON a.id=s.attributes ORDER BY 1,2";
 
 static bool visit_sums(sqlite3 *db, sqlite3_stmt *q, metric_sum_visit *visit, void *context,
                        struct error *err)
@@ -51,7 +45,9 @@ bool sqlite_metric_sums(struct message_store *store, const char *metric, const c
     struct reader *reader = reader_take(s, 0, err);
     if (!reader)
         return false;
-    sqlite3_stmt *q = sqlite_prepare(reader->db, SUMS_SQL, err);
+    sqlite3_stmt *q =
+        sqlite_prepare(reader->db,
+                       METRIC_SUMS_SQL("?1", "?2", "(SELECT id FROM text WHERE value=?3)"), err);
     bool ok = q != NULL;
     if (ok) {
         sqlite3_bind_int64(q, 1, from);

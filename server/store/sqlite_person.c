@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/crypto/crypto.h"
+#include "server/store/people_sql.h"
 #include "server/store/sqlite_messages.h"
 
 static bool learn(struct sqlite_messages *s, int64_t system, struct bytes account,
@@ -80,11 +81,7 @@ bool sqlite_accounts(struct message_store *store, account_visit *visit, void *co
     struct reader *reader = reader_take(s, 0, err);
     if (!reader)
         return false;
-    sqlite3_stmt *q = sqlite_prepare(reader->db,
-                                     "SELECT a.value, p.value FROM account JOIN text a ON"
-                                     " a.id=account.account JOIN text p ON p.id=account.person"
-                                     " GROUP BY 1, 2 ORDER BY 1, 2",
-                                     err);
+    sqlite3_stmt *q = sqlite_prepare(reader->db, ACCOUNTS_SQL, err);
     bool row = true, ok = q != NULL;
     while (ok && (ok = sqlite_next(reader->db, q, &row, err)) && row)
         if (!visit(context, sqlite_text_at(q, 0), sqlite_text_at(q, 1)))

@@ -2,7 +2,8 @@
 
 #include "server/store/kinds.h"
 
-static const struct message_store_kind *const MESSAGE_KINDS[] = {&sqlite_message_kind};
+static const struct message_store_kind *const MESSAGE_KINDS[] = {&sqlite_message_kind,
+                                                                 &postgres_message_kind};
 static const struct control_store_kind *const CONTROL_KINDS[] = {&sqlite_control_kind};
 
 /* What follows "scheme:" in the URL, or NULL. */
@@ -17,7 +18,7 @@ static void unknown(const char *url, struct error *err)
     const char *colon = strchr(url, ':');
     /* What stands behind the scheme may hold a password. */
     error_set(err, FAIL_INVALID, "no store of kind '%.*s'", colon ? (int)(colon - url) : 0, url);
-    error_remedy(err, "use sqlite:PATH");
+    error_remedy(err, "use sqlite:PATH or postgres://USER@HOST/DATABASE");
 }
 
 struct message_store *message_store_open(const char *url, struct error *err)

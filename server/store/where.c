@@ -168,7 +168,7 @@ static const char *shown_as(const struct dialect *dialect, enum column_kind kind
     case COLUMN_BOOL:
         return "CASE %s WHEN 1 THEN 'true' WHEN 0 THEN 'false' END";
     case COLUMN_NUMBER:
-        return "CAST(%s AS TEXT)";
+        return "CAST(%s AS VARCHAR)";
     case COLUMN_METADATA:
         break;
     }
