@@ -77,12 +77,11 @@ static int run(void *context)
 
     r.log = create_log(config->values);
     r.loop = loop_create(&err);
-    /* Before anything answers: whoever sees it answer may already ask it to stop. */
-    if (r.loop && take_requests(&r, &err))
+    if (r.loop)
         r.service = service_create(line, config, r.loop, r.log, &err);
     else
         agent_config_destroy(config);
-    if (r.service) {
+    if (r.service && take_requests(&r, &err)) {
         platform_service_notify("READY=1");
         loop_run(r.loop);
         code = EXIT_DONE;

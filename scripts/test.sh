@@ -20,7 +20,7 @@ cmake --build --preset release
 
 ctest --preset asan -LE 'system|package|cross|rollout' --no-tests=error -j2 "${tries[@]}"
 ctest --preset tsan -L threads --no-tests=error "${tries[@]}"
-CT_BIN=$PWD/build/asan/bin ctest --preset asan -L system --no-tests=error -j2 "${tries[@]}"
+CT_BIN=$PWD/build/asan/bin ctest --preset asan -L system --no-tests=error "${tries[@]}"
 scripts/deps.sh dpkg-dev binutils rpm wixl msitools systemd systemd-container
 ctest --preset asan -L package --no-tests=error -j2 "${tries[@]}"
 ONCE=1 scripts/run.sh

@@ -276,19 +276,6 @@ identity: {{ email: Alice@Example.com }}
         self.assertFalse(path.exists())
         run("status", root=agent.root, code=1)
 
-    def test_it_stops_cleanly_from_its_first_answer_on(self):
-        for _ in range(5):
-            agent = self.agent()
-            agent.program.start()
-            while True:  # without a pause: the moment counts
-                agent.program.check_alive()
-                try:
-                    if programs.http("GET", agent.url + "/healthz")[0] == 200:
-                        break
-                except OSError:
-                    pass
-            self.assertEqual(agent.program.stop(), 0)
-
     def test_the_service_manager_is_told_and_its_socket_taken(self):
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(self.folder / "notify"))

@@ -87,22 +87,24 @@ class Program:
 
 
 class Server:
-    """claude-telemetry-server on SQLite in `folder`, with one system, token and admin; `config` is its YAML."""
+    """claude-telemetry-server on SQLite in `folder`, with one system, token and admin; `config` is its YAML, `stores`
+    the options that put its tables elsewhere."""
 
-    def __init__(self, folder, port=None, config=""):
+    def __init__(self, folder, port=None, config="", stores=()):
+        self.stores = stores
         self.data = pathlib.Path(folder) / "server"
         self.data.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         settings = pathlib.Path(folder) / "server.yaml"
         settings.write_text(config)
-        self.program = Program([SERVER, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, "--config", settings],
+        self.program = Program([SERVER, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, "--config", settings, *stores],
                                pathlib.Path(folder) / "server.log")
         self.token = self.jwt = None
 
     def cli(self, *words, stdin=None, code=0):
         """What it prints: to standard error when it is expected to fail."""
-        run = subprocess.run([SERVER, *words, "--data", self.data], input=stdin, capture_output=True,
+        run = subprocess.run([SERVER, *words, "--data", self.data, *self.stores], input=stdin, capture_output=True,
                              text=True, timeout=60)
         assert run.returncode == code, f"{words}: {run.returncode}: {run.stderr}"
         return (run.stderr if code else run.stdout).strip()
