@@ -44,10 +44,16 @@ def percentile(values, fraction):
 
 class Company(unittest.TestCase):
     @classmethod
+    def server_stores(cls):
+        """Options of the server; another test asks the same of other stores."""
+        return ()
+
+    @classmethod
     def setUpClass(cls):
         holder = programs.Folder()
         cls.addClassCleanup(holder.__exit__, None, None, None)
-        cls.server = programs.Server(holder.__enter__(), config="privacy: { viewers: cohorts }\n").set_up().start()
+        cls.server = programs.Server(holder.__enter__(), config="privacy: { viewers: cohorts }\n", stores=cls.server_stores())
+        cls.server.set_up().start()
         cls.addClassCleanup(cls.server.program.stop)
         cls.jwts = {}
         for role in ("viewer", "analyst", "auditor"):

@@ -1,0 +1,80 @@
+"""The server with its rows in PostgreSQL: the questions of test_query, and crashes of server and database under load."""
+import os
+import pathlib
+import random
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from tests.system import test_query  # noqa: E402
+from tests.system.support import load, postgres, programs  # noqa: E402
+
+ROUNDS = int(os.environ.get("CT_ROUNDS", "6"))
+SEED = int(os.environ.get("CT_SEED", str(time.time_ns() % 1_000_000)))
+
+
+def setUpModule():
+    global cluster
+    cluster = postgres.Cluster()
+    unittest.addModuleCleanup(cluster.__exit__, None, None, None)
+    cluster.__enter__()
+
+
+def stores():
+    return ("--messages", cluster.url)
+
+
+class Questions(test_query.Figures, test_query.Reports):
+    """The same questions and answers as of SQLite."""
+
+    @classmethod
+    def server_stores(cls):
+        cluster.ask("DROP SCHEMA IF EXISTS messages CASCADE")
+        return stores()
+
+
+class Crashes(unittest.TestCase):
+    def setUp(self):
+        cluster.ask("DROP SCHEMA IF EXISTS messages CASCADE")
+
+    def crash_database(self):
+        cluster.program.stop(signal.SIGQUIT)  # at once and without a checkpoint, but with all its processes
+
+    def test_rows_are_exactly_the_acknowledged_records(self):
+        print(f"seed {SEED}, {ROUNDS} kills")
+        chance = random.Random(SEED)
+        with programs.Folder() as folder:
+            server = programs.Server(folder, stores=stores()).set_up().start()
+            agent = programs.Agent(folder, server.url, server.token).start()
+            generator = load.Load(agent.port)
+            try:
+                for number in range(ROUNDS):
+                    time.sleep(chance.uniform(0.05, 0.6))
+                    victim = [server, cluster, server][number % 3]
+                    if victim is cluster:
+                        self.crash_database()
+                    else:
+                        victim.program.kill()
+                    time.sleep(chance.uniform(0, 0.3))
+                    victim.start()
+                acked = generator.stop()
+                programs.wait_until(lambda: agent.backlog() == 0, 90, "empty spool")
+                self.assertGreater(len(acked), 100)
+                rows = [row["metadata"]["request_id"] for row in server.messages(type="ai.generation")]
+                self.assertEqual(len(rows), len(set(rows)), "a record was doubled")
+                missing = acked - set(rows)
+                self.assertFalse(missing, f"{len(missing)} acknowledged records are lost, e.g. {sorted(missing)[:3]}")
+                sums = server.sums()
+                self.assertEqual((sums["count"], sums["sum(costMicrocents)"]), (len(rows), 5 * len(rows)))
+                print(f"{len(acked)} acknowledged, {len(rows)} rows")
+                self.assertIn("pg_dump", server.cli("backup", "--out", pathlib.Path(folder) / "copy", code=2))
+            finally:
+                generator.stop()
+                agent.program.stop()
+                server.program.stop()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
