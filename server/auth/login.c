@@ -182,9 +182,12 @@ enum login_outcome login_check(struct login *l, struct bytes email, const char *
 
 /* ---- Bearer tokens ---- */
 
+/* `iat` counts seconds; a logout ends what was issued earlier in the same one too. */
+#define ISSUED_NS "iat_ns"
+
 bool login_issue(struct login *l, const struct identity *who, struct buffer *out)
 {
-    uint64_t now_s = clock_wall_ns(l->clock) / NS_PER_S;
+    uint64_t now_ns = clock_wall_ns(l->clock), now_s = now_ns / NS_PER_S;
     struct buffer claims = {.max_bytes = MAX_CLAIMS_BYTES};
     struct json_writer w = json_writer_make(&claims);
     json_object_open(&w);
@@ -194,6 +197,8 @@ bool login_issue(struct login *l, const struct identity *who, struct buffer *out
     json_put_string(&w, role_name(who->role));
     json_put_key(&w, "iat");
     json_put_uint(&w, now_s);
+    json_put_key(&w, ISSUED_NS);
+    json_put_uint(&w, now_ns);
     json_put_key(&w, "exp");
     json_put_uint(&w, now_s + LOGIN_JWT_LIFE_S);
     json_object_close(&w);
@@ -203,29 +208,32 @@ bool login_issue(struct login *l, const struct identity *who, struct buffer *out
     return done;
 }
 
-/* Finds sub, iat and exp. The text is ours: its signature was checked. */
-static bool read_claims(struct bytes text, char email[CONTROL_EMAIL_BYTES], uint64_t *iat_s,
+/*
+ * Finds whose it is, when it was issued and in which second it expires. The text is ours: its
+ * signature was checked.
+ */
+static bool read_claims(struct bytes text, char email[CONTROL_EMAIL_BYTES], uint64_t *issued_ns,
                         uint64_t *exp_s)
 {
     struct json_reader r = json_reader_make(text);
     struct buffer sub = {.max_bytes = CONTROL_EMAIL_BYTES - 1};
-    bool has_sub = false, has_iat = false, has_exp = false;
+    bool has_sub = false, has_issued = false, has_exp = false;
     enum json_token token = json_next(&r);
     if (token == JSON_OBJECT_OPEN)
         token = json_next(&r);
     while (token == JSON_KEY) {
         bool is_sub = json_string_equals(r.span, "sub"), is_exp = json_string_equals(r.span, "exp");
-        bool is_iat = json_string_equals(r.span, "iat");
+        bool is_issued = json_string_equals(r.span, ISSUED_NS);
         token = json_next(&r);
         if (is_sub && token == JSON_STRING)
             has_sub = json_string_decode(r.span, &sub);
         if (is_exp && token == JSON_NUMBER)
             has_exp = json_uint64(r.span, exp_s);
-        if (is_iat && token == JSON_NUMBER)
-            has_iat = json_uint64(r.span, iat_s);
+        if (is_issued && token == JSON_NUMBER)
+            has_issued = json_uint64(r.span, issued_ns);
         token = json_next(&r);
     }
-    bool good = token == JSON_OBJECT_CLOSE && has_sub && has_iat && has_exp &&
+    bool good = token == JSON_OBJECT_CLOSE && has_sub && has_issued && has_exp &&
                 email_normalise(buffer_bytes(&sub), email);
     buffer_clear(&sub);
     return good;
@@ -234,10 +242,10 @@ static bool read_claims(struct bytes text, char email[CONTROL_EMAIL_BYTES], uint
 bool login_verify(struct login *l, struct bytes token, struct identity *out, struct error *err)
 {
     struct buffer claims = {.max_bytes = MAX_CLAIMS_BYTES};
-    uint64_t iat_s = 0, exp_s = 0;
+    uint64_t issued_ns = 0, exp_s = 0;
     struct control_user user;
     bool good = crypto_jwt_verify(bytes_make(l->key, KEY_BYTES), token, &claims) &&
-                read_claims(buffer_bytes(&claims), out->email, &iat_s, &exp_s);
+                read_claims(buffer_bytes(&claims), out->email, &issued_ns, &exp_s);
     buffer_clear(&claims);
     if (!good) {
         error_set(err, FAIL_DENIED, "the bearer token is not one of this server's");
@@ -251,7 +259,7 @@ bool login_verify(struct login *l, struct bytes token, struct identity *out, str
         return err->kind == FAIL_NOT_FOUND
                    ? error_set(err, FAIL_DENIED, "the bearer token's user no longer exists")
                    : false;
-    if (iat_s < user.valid_from_ns / NS_PER_S) {
+    if (issued_ns < user.valid_from_ns) {
         error_set(err, FAIL_DENIED, "the bearer token was revoked");
         return error_remedy(err, "log in again at POST /api/v1/auth/login");
     }

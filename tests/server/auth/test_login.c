@@ -115,6 +115,22 @@ START_TEST(a_token_has_the_role_of_now_and_dies_with_its_user)
 }
 END_TEST
 
+START_TEST(a_logout_ends_what_was_issued_before_it_even_in_its_second)
+{
+    struct buffer before = {.max_bytes = 4096}, after = {.max_bytes = 4096};
+    struct identity ann = {.email = "ann@example.com", .role = ROLE_ADMIN}, seen;
+    add_user("ann@example.com", ROLE_ADMIN, "open sesame");
+    ck_assert(login_issue(login, &ann, &before));
+    manual_clock_advance_ms(&manual, 1);
+    control.users[0].valid_from_ns = manual.wall_ns;
+    ck_assert(login_issue(login, &ann, &after));
+    expect_fail(login_verify(login, buffer_bytes(&before), &seen, &err), FAIL_DENIED);
+    expect_ok(login_verify(login, buffer_bytes(&after), &seen, &err));
+    buffer_clear(&before);
+    buffer_clear(&after);
+}
+END_TEST
+
 START_TEST(the_key_outlives_a_restart_and_is_its_own_per_installation)
 {
     struct buffer token = {.max_bytes = 4096};
@@ -167,6 +183,7 @@ int main(void)
     tcase_add_test(tests, five_failures_make_the_next_attempt_wait_even_with_the_right_password);
     tcase_add_test(tests, a_token_names_its_user_until_it_expires);
     tcase_add_test(tests, a_token_has_the_role_of_now_and_dies_with_its_user);
+    tcase_add_test(tests, a_logout_ends_what_was_issued_before_it_even_in_its_second);
     tcase_add_test(tests, the_key_outlives_a_restart_and_is_its_own_per_installation);
     tcase_add_test(tests, a_failing_store_is_said_and_counts_as_no_failure);
     tcase_add_test(tests, a_full_throttle_forgets_the_oldest_name);
