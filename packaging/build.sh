@@ -4,20 +4,17 @@
 # same bytes (docs/packaging.md).
 #
 #   BIN=DIR, BIN_WINDOWS=DIR, BIN_MACOS=DIR   programs to pack; default build/{release,mingw,macos}/bin
+#   LIBRARIES_WINDOWS=FILE, LIBRARIES_MACOS=FILE   what was linked into them, as packaging/sbom.py reads it; for
+#                      Windows default build/mingw-sysroot/libraries.tsv, for macOS none: not said
 #   OUT=DIR            where the packages go; default build/packages
 #   KINDS="deb rpm"    only these; one that cannot be made is then an error
 #   SIGN_COMMAND=CMD   run with each package, and last with SHA256SUMS, as its argument
 #   MAINTAINER, VENDOR, HOMEPAGE, LICENSE_NAME, LICENSE_FILE: packaging/facts.sh
-set -euo pipefail
-cd "$(dirname "$0")/.."
-# shellcheck source=packaging/facts.sh
-source packaging/facts.sh
+# shellcheck source=packaging/begin.sh
+source "$(dirname "$0")/begin.sh"
 
 bin=${BIN:-build/release/bin}
 out=$(realpath -m "${OUT:-build/packages}")
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 check_programs() {
   local name said
@@ -29,13 +26,8 @@ check_programs() {
   done
 }
 
-# stage PACKAGE: its file tree below $work/stage/PACKAGE.
-put() { # MODE SOURCE TARGET
-  install -D -m "$1" "$2" "$stage/$3"
-}
-
 put_program() {
-  put 0755 "$bin/$1" "usr/bin/$1"
+  put 0755 "$bin/$1" "$stage/usr/bin/$1"
   strip --strip-unneeded --remove-section=.comment "$stage/usr/bin/$1"
 }
 
@@ -53,9 +45,9 @@ write_copyright() {
 put_documents() { # DOCUMENT...
   local document
   for document in "$@"; do
-    put 0644 "docs/$document" "usr/share/doc/$package/$document"
+    put 0644 "docs/$document" "$stage/usr/share/doc/$package/$document"
   done
-  put 0644 CHANGELOG.md "usr/share/doc/$package/CHANGELOG.md"
+  put 0644 CHANGELOG.md "$stage/usr/share/doc/$package/CHANGELOG.md"
   write_copyright >"$stage/usr/share/doc/$package/copyright"
   chmod 0644 "$stage/usr/share/doc/$package/copyright"
   {
@@ -68,13 +60,14 @@ put_documents() { # DOCUMENT...
   chmod 0644 "$stage/usr/share/doc/$package/changelog.gz"
 }
 
+# begin_stage PACKAGE: its file tree is $stage from here on.
 begin_stage() {
   package=$1
   stage=$work/stage/$package
-  put 0640 "packaging/etc/${package##*-}.yaml" "etc/claude-telemetry/${package##*-}.yaml"
+  put 0640 "packaging/etc/${package##*-}.yaml" "$stage/etc/claude-telemetry/${package##*-}.yaml"
   chmod 0750 "$stage/etc/claude-telemetry"
-  put 0644 "packaging/systemd/$package.sysusers" "usr/lib/sysusers.d/$package.conf"
-  put 0644 "packaging/systemd/$package.tmpfiles" "usr/lib/tmpfiles.d/$package.conf"
+  put 0644 "packaging/systemd/$package.sysusers" "$stage/usr/lib/sysusers.d/$package.conf"
+  put 0644 "packaging/systemd/$package.tmpfiles" "$stage/usr/lib/tmpfiles.d/$package.conf"
 }
 
 stage_agent() {
@@ -83,7 +76,7 @@ stage_agent() {
   put_program claude-telemetry-doctor
   local unit
   for unit in templates/claude-telemetry-agent.* templates/claude-telemetry-settings.*; do
-    put 0644 "$unit" "usr/lib/systemd/system/${unit##*/}"
+    put 0644 "$unit" "$stage/usr/lib/systemd/system/${unit##*/}"
   done
   put_documents agent.md configuration.md
 }
@@ -91,7 +84,7 @@ stage_agent() {
 stage_server() {
   begin_stage claude-telemetry-server
   put_program claude-telemetry-server
-  put 0644 templates/claude-telemetry-server.service usr/lib/systemd/system/claude-telemetry-server.service
+  put 0644 templates/claude-telemetry-server.service "$stage/usr/lib/systemd/system/claude-telemetry-server.service"
   put_documents http-api.md
 }
 
@@ -173,14 +166,22 @@ make_linux() {
     ! wants deb || make_deb "$package"
   done
   ! wants rpm || make_rpms
-  python3 packaging/sbom.py --version "$version" "$work"/stage/*/usr/bin/* >"$out/claude-telemetry-$version.spdx.json"
+  programs+=("$work"/stage/*/usr/bin/*)
 }
 
 make_windows() {
   has msi "${BIN_WINDOWS:-build/mingw/bin}/claude-telemetry-agent.exe" 'make cross' || return 0
   scripts/deps.sh wixl msitools gcc-mingw-w64-x86-64-win32
-  local msi="$out/claude-telemetry-agent-$version-x64.msi"
+  local name bin_windows=${BIN_WINDOWS:-build/mingw/bin} msi="$out/claude-telemetry-agent-$version-x64.msi"
   packaging/windows/msi.sh "$msi"
+  # As they lie in the package; what is in them is told by the symbols that are taken off there.
+  mkdir "$work/windows"
+  for name in claude-telemetry-agent claude-telemetry-doctor; do
+    x86_64-w64-mingw32-strip --strip-unneeded -o "$work/windows/$name.exe" "$bin_windows/$name.exe"
+    programs+=("$work/windows/$name.exe=$bin_windows/$name.exe")
+  done
+  libraries+=(--static-windows "${LIBRARIES_WINDOWS:-build/mingw-sysroot/libraries.tsv}")
+  [ -f "${libraries[-1]}" ] || fail "'${libraries[-1]}', which says what is in the programs for Windows, is missing" "scripts/windows-deps.sh"
   # Signed before it is wrapped: what Intune hands out is what Windows looks at.
   sign "$msi"
   ! wants intunewin || python3 packaging/windows/intunewin.py --setup "$msi" \
@@ -190,13 +191,18 @@ make_windows() {
 make_macos() {
   has pkg "${BIN_MACOS:-build/macos/bin}/claude-telemetry-agent" "see 'macOS' in docs/packaging.md" || return 0
   packaging/macos/pkg.sh "$out/claude-telemetry-agent-$version.pkg"
+  programs+=("${BIN_MACOS:-build/macos/bin}"/claude-telemetry-{agent,doctor})
+  [ -z "${LIBRARIES_MACOS:-}" ] || libraries+=(--static-macos "$LIBRARIES_MACOS")
 }
 
+programs=() libraries=() # for the bill of materials
 rm -rf "$out"
 mkdir -p "$out"
 if wants deb || wants rpm; then make_linux; fi
 if wants msi || wants intunewin; then make_windows; fi
 if wants pkg; then make_macos; fi
+[ ${#programs[@]} -eq 0 ] || python3 packaging/sbom.py --version "$version" --supplier "Organization: $VENDOR" \
+  "${libraries[@]}" "${programs[@]}" >"$out/claude-telemetry-$version.spdx.json"
 
 for file in "$out"/*.deb "$out"/*.rpm "$out"/*.pkg; do
   [ ! -e "$file" ] || sign "$file"
@@ -205,3 +211,5 @@ done
 install -m 0644 "$work/sums" "$out/SHA256SUMS"
 sign "$out/SHA256SUMS"
 ls -l "$out"
+unset_facts=$(placeholders | paste -sd ' ')
+[ -z "$unset_facts" ] || echo "package: made with placeholders for $unset_facts: set them in packaging/facts.sh or the environment before you hand these out"

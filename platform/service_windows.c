@@ -237,10 +237,11 @@ const char *platform_service_command(enum platform_service_verb verb)
 {
     static const char *const commands[] = {
         [PLATFORM_SERVICE_ENABLE] =
-            "sc config claude-telemetry-agent start= auto && net start claude-telemetry-agent",
+            "cmd /c \"sc config claude-telemetry-agent start= auto && net start "
+            "claude-telemetry-agent\"",
         [PLATFORM_SERVICE_RESTART] =
-            "net stop claude-telemetry-agent && net start claude-telemetry-agent",
-        [PLATFORM_SERVICE_RELOAD] = "sc control claude-telemetry-agent paramchange",
+            "cmd /c \"net stop claude-telemetry-agent && net start claude-telemetry-agent\"",
+        [PLATFORM_SERVICE_RELOAD] = "sc.exe control claude-telemetry-agent paramchange",
     };
     return commands[verb];
 }

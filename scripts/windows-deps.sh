@@ -158,3 +158,25 @@ done
 # Debian has zlib built for Windows; alone here, it is not passed over for the DLL's import library that lies beside it there.
 cp "/usr/$host/lib/libz.a" "$sysroot/lib/"
 pc zlib '-lz'
+
+# What was built from which sources, for the bill of materials: name, version, source package, archives.
+archives() {
+  case $1 in
+  libevent) echo "$sysroot/lib/libevent_core.a" ;;
+  openssl) echo "$sysroot/lib/libssl.a $sysroot/lib/libcrypto.a" ;;
+  *) echo "$sysroot/lib/lib${1#lib}.a" ;;
+  esac
+}
+of_package() { # FILE ARCHIVES: a library that Debian has built
+  local package
+  package=$(dpkg -S "$1" | cut -d: -f1)
+  dpkg-query -W -f "\${Package}\t\${Version}\t\${source:Package}\t$2\n" "$package"
+}
+{
+  for library in libyaml cjson libevent nghttp2 openssl curl; do
+    printf '%s\t%s\t%s\t%s\n' "$library" "$(sed -n 's/^Version: //p' "$work/$library"/*.dsc)" "$library" "$(archives "$library")"
+  done
+  of_package "/usr/$host/lib/libz.a" "$sysroot/lib/libz.a"
+  of_package "/usr/$host/lib/libmingwex.a" '' # the C runtime and the compiler's are in every program
+  of_package "$($host-gcc -print-libgcc-file-name)" ''
+} >"$sysroot/libraries.tsv"

@@ -3,22 +3,14 @@
 # system; the same programs and version give the same bytes.
 #
 #   SIGN_PROGRAM_COMMAND=CMD   run with each program and the application before they are packed (codesign, rcodesign)
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-# shellcheck source=packaging/facts.sh
-source packaging/facts.sh
+# shellcheck source=packaging/begin.sh
+source "$(dirname "$0")/../begin.sh"
 
 output=$(realpath -m "$1")
 bin=${BIN_MACOS:-build/macos/bin}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 root=$work/root
 home="$root/Library/Application Support/ClaudeTelemetry"
 app="$root/Applications/Claude Telemetry.app"
-
-put() { # MODE SOURCE TARGET
-  install -D -m "$1" "$2" "$3"
-}
 
 # Device managers look for an application; this one shows the doctor's report.
 stage_application() {

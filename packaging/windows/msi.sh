@@ -1,15 +1,11 @@
 #!/usr/bin/env bash
 # msi.sh OUTPUT: agent and doctor for Windows as one .msi, from BIN_WINDOWS (default build/mingw/bin). The same
 # programs and version give the same bytes.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-# shellcheck source=packaging/facts.sh
-source packaging/facts.sh
+# shellcheck source=packaging/begin.sh
+source "$(dirname "$0")/../begin.sh"
 
 output=$(realpath -m "$1")
 bin=${BIN_WINDOWS:-build/mingw/bin}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 upgrade_code='{F8F5DDF1-C5DE-5EA5-93B7-77A65EF16160}' # never changes: by it a version finds the others
 

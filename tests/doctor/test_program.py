@@ -11,7 +11,9 @@ import tarfile
 import time
 import unittest
 
-from setups import BASE, OURS, TOKEN, UID, Peer, Setup, Silent, block, closed_port
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from setups import BASE, OURS, TOKEN, UID, Peer, Setup, Silent, block, closed_port  # noqa: E402
+from tests.system.support.json_schema import check  # noqa: E402
 
 DOCTOR = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "claude-telemetry-doctor"
 AGENT = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None
@@ -300,26 +302,6 @@ class Program(unittest.TestCase):
         report = self.s.report()
         self.assertEqual([c["id"] for c in report["checks"] if c["status"] == "fail"], ["settings.managed.missing"])
         self.assertIn("install claude-telemetry-agent", report["by_id"]["settings.managed.missing"]["fix"])
-
-
-def check(schema, value, where):
-    """The part of JSON Schema that the document uses."""
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
-    allowed = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    assert any(isinstance(value, kinds[kind]) for kind in allowed), f"{where}: {value!r} is no {allowed}"
-    if "const" in schema:
-        assert value == schema["const"], where
-    if "enum" in schema:
-        assert value in schema["enum"], f"{where}: {value}"
-    if isinstance(value, dict):
-        for name in schema.get("required", []):
-            assert name in value, f"{where}: {name} is missing"
-        for name, member in value.items():
-            assert name in schema["properties"], f"{where}: {name} is not documented"
-            check(schema["properties"][name], member, f"{where}.{name}")
-    if isinstance(value, list):
-        for i, item in enumerate(value):
-            check(schema["items"], item, f"{where}[{i}]")
 
 
 if __name__ == "__main__":

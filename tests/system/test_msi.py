@@ -1,4 +1,5 @@
 """The .msi under Wine: install, repair, upgrade, refuse to go back, uninstall with nothing left."""
+import hashlib
 import json
 import os
 import pathlib
@@ -8,10 +9,11 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
-from tests.system.support import programs  # noqa: E402
+from tests.system.support import packages, programs, spdx  # noqa: E402
 from tests.system.support.wine import PROGRAM, Wine  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("CT_BIN_WINDOWS", programs.ROOT / "build/mingw/bin"))
+LIBRARIES = programs.ROOT / "build/mingw-sysroot/libraries.tsv"
 POLICIES = r"HKLM\SOFTWARE\Policies\ClaudeTelemetry"
 ENVIRONMENT = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
 UNINSTALL = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
@@ -111,6 +113,20 @@ class Msi(unittest.TestCase):
 
     def test_the_same_programs_give_the_same_bytes(self):
         self.assertEqual(build("again.msi").read_bytes(), package.read_bytes())
+
+    def test_the_bill_of_materials_names_what_is_in_the_programs(self):
+        if not real or not LIBRARIES.exists() or not shutil.which("msiextract"):
+            self.skipTest("needs the programs and libraries of `make cross`, and `msiextract`")
+        out = folder / "packages"
+        packages.build(out, KINDS="msi", BIN_WINDOWS=str(BIN))
+        document = json.loads(next(out.glob("*.spdx.json")).read_text())
+        spdx.check(document)
+        for name in ("claude-telemetry-agent.exe", "claude-telemetry-doctor.exe"):
+            linked = {library for kind, library in spdx.linked(document, name) if kind == "STATIC_LINK"}
+            self.assertLessEqual({"curl", "openssl", "libyaml", "cjson", "nghttp2", "libz-mingw-w64-dev"}, linked)
+        subprocess.run(["msiextract", "-C", out / "inside", next(out.glob("*.msi"))], check=True, capture_output=True)
+        packed = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (out / "inside").rglob("*.exe")}
+        self.assertEqual({each["checksums"][0]["checksumValue"] for each in document["packages"] if "checksums" in each}, packed)
 
     def test_an_installation_runs_as_a_service_with_the_settings_it_was_given(self):
         secret = r"C:\ProgramData\ClaudeTelemetry\enrollment-secret"

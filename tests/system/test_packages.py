@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
-from tests.system.support import packages, programs  # noqa: E402
+from tests.system.support import packages, programs, spdx  # noqa: E402
 from tests.system.support.private_root import PrivateRoot, Unavailable  # noqa: E402
 
 ROOT = programs.ROOT
@@ -53,12 +53,12 @@ SECRETS = ["/etc/claude-telemetry", "/etc/claude-telemetry/agent.yaml", "/etc/cl
 
 def setUpModule():
     packages.need("dpkg-deb", "dpkg-shlibdeps", "rpmbuild", "readelf")
-    global holder, made, debs, rpms, older
+    global holder, made, said, debs, rpms, older
     holder = programs.Folder()
     folder = holder.__enter__()
     unittest.addModuleCleanup(holder.__exit__)
     made = folder / "packages"
-    packages.build(made)
+    said = packages.build(made)
     debs, rpms = packages.debs(made), packages.rpms(made)
     older = packages.an_older(debs[AGENT], folder)
 
@@ -82,9 +82,7 @@ class Built(unittest.TestCase):
             installed = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", library], capture_output=True, text=True)
             if installed.returncode == 0:
                 self.assertEqual(listed[library], installed.stdout)
-        ids = {each["SPDXID"] for each in document["packages"]} | {"SPDXRef-DOCUMENT"}
-        for relation in document["relationships"]:
-            self.assertLessEqual({relation["spdxElementId"], relation["relatedSpdxElement"]}, ids)
+        spdx.check(document)
 
     def test_signing_is_handed_every_package_and_then_the_checksums(self):
         with programs.Folder() as again:
@@ -114,6 +112,14 @@ class Built(unittest.TestCase):
             shown = subprocess.run(["rpm", "-qp", "--qf", "%{PACKAGER}|%{VENDOR}|%{LICENSE}|%{URL}", rpm],
                                    capture_output=True, text=True).stdout
             self.assertEqual(shown, "Us <us@example.com>|Us Inc.|LicenseRef-Us|https://example.com/us")
+
+    def test_placeholders_are_named_until_they_are_replaced(self):
+        own = {"MAINTAINER": "Us <us@example.com>", "VENDOR": "Us Inc.", "HOMEPAGE": "https://example.com/us", "LICENSE_NAME": "MIT"}
+        self.assertIn("placeholders for MAINTAINER VENDOR HOMEPAGE LICENSE_FILE LICENSE_NAME: set them in packaging/facts.sh", said)
+        left = lambda **more: subprocess.run(["bash", "-c", "source packaging/begin.sh; placeholders"], cwd=ROOT, check=True,  # noqa: E731
+                                             env={**os.environ, **own, **more}, capture_output=True, text=True).stdout
+        self.assertEqual(left(), "LICENSE_FILE\n")
+        self.assertEqual(left(LICENSE_FILE="README.md"), "")
 
     def test_a_kind_that_was_asked_for_and_cannot_be_made_is_an_error(self):
         with programs.Folder() as folder:

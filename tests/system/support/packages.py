@@ -21,10 +21,12 @@ def need(*tools):
 
 
 def build(out, **environment):
+    """What it said."""
     done = subprocess.run([programs.ROOT / "packaging/build.sh"], capture_output=True, text=True, timeout=300,
                           env={**os.environ, "BIN": str(programs.BIN), "OUT": str(out), "KINDS": "deb rpm", **environment})
     if done.returncode != 0:
         raise AssertionError(f"packaging/build.sh: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def debs(folder):
