@@ -22,6 +22,7 @@ struct http_transfer {
     struct http_client *client; /* NULL in a blocking call */
     struct http_transfer *next, **link;
     CURL *easy;
+    struct http_line *line; /* whose `easy` it is; NULL: our own */
     struct curl_slist *header_lines;
     char *ca_file;
     struct http_certificate *certificate;
@@ -40,6 +41,10 @@ struct http_client {
     CURLM *multi;
     struct loop_timer *timer;
     struct http_transfer *transfers;
+};
+
+struct http_line {
+    CURL *easy; /* keeps its connections over curl_easy_reset() */
 };
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
@@ -186,7 +191,8 @@ static void set_route(struct http_transfer *t, const struct http_call *call)
 
 static void transfer_init(struct http_transfer *t, const struct http_call *call)
 {
-    t->easy = curl_easy_init();
+    t->line = call->line;
+    t->easy = t->line ? t->line->easy : curl_easy_init();
     assert(t->easy);
     t->max_answer_bytes = call->max_answer_bytes ? call->max_answer_bytes : ANSWER_BYTES;
     CURL *easy = t->easy;
@@ -218,7 +224,10 @@ static void transfer_init(struct http_transfer *t, const struct http_call *call)
 
 static void transfer_clear(struct http_transfer *t)
 {
-    curl_easy_cleanup(t->easy);
+    if (t->line)
+        curl_easy_reset(t->easy);
+    else
+        curl_easy_cleanup(t->easy);
     curl_slist_free_all(t->header_lines);
     free(t->ca_file);
     buffer_clear(&t->own_body);
@@ -476,4 +485,22 @@ void http_client_perform(const struct http_call *call, struct http_result *resul
     }
     transfer_clear(&t);
     curl_global_cleanup();
+}
+
+struct http_line *http_line_create(void)
+{
+    struct http_line *line = xcalloc(1, sizeof *line);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    line->easy = curl_easy_init();
+    assert(line->easy);
+    return line;
+}
+
+void http_line_destroy(struct http_line *line)
+{
+    if (!line)
+        return;
+    curl_easy_cleanup(line->easy);
+    curl_global_cleanup();
+    free(line);
 }

@@ -19,6 +19,7 @@ struct http_certificate; /* core/http/certificate.h */
 struct loop;
 struct http_client;
 struct http_transfer; /* one request under way */
+struct http_line;     /* connections kept from one blocking call to the next */
 
 /* Where a failed transfer stopped, so that a person can be told the broken stage. */
 enum http_stage {
@@ -42,6 +43,9 @@ struct http_call {
     uint32_t timeout_ms;         /* whole transfer; default 30,000 when 0 */
     uint32_t connect_timeout_ms; /* default 10,000 when 0 */
     size_t max_answer_bytes;     /* default 4 MiB when 0; more is a failure */
+
+    struct http_line
+        *line; /* for http_client_perform: goes over it; NULL: a connection of its own */
 
     /* For http_client_perform: asked about once a second, true ends the transfer. NULL: never. */
     bool (*cancelled)(void *context);
@@ -88,6 +92,10 @@ void http_client_cancel(struct http_transfer *transfer);
  */
 void http_client_perform(const struct http_call *call, struct http_result *result,
                          struct buffer *body, struct buffer *headers);
+
+/* For blocking calls one after the other, from one thread at a time. Destroy accepts NULL. */
+struct http_line *http_line_create(void);
+void http_line_destroy(struct http_line *line);
 
 /* gzip (RFC 1952) of `plain` appended to `out` at level 1..9; false past out's ceiling. */
 MUST_USE bool http_gzip(struct bytes plain, int level, struct buffer *out);

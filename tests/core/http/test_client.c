@@ -326,6 +326,30 @@ START_TEST(the_blocking_call_gives_the_same_answers)
 }
 END_TEST
 
+START_TEST(blocking_calls_over_a_line_share_its_connection)
+{
+    struct canned_peer *peer = canned_peer_create(ok_answer);
+    struct http_line *line = http_line_create();
+    struct buffer body = {0}, headers = {0};
+    struct http_result result;
+    const char *const named[] = {"X-Name: value", NULL};
+    for (int i = 0; i < 5; i++) {
+        http_client_perform(&(struct http_call){.method = i % 2 ? "GET" : "POST",
+                                                .url = url_of(canned_peer_port(peer)),
+                                                .headers = i ? NULL : named,
+                                                .line = line},
+                            &result, &body, &headers);
+        ck_assert_int_eq(result.status, 200);
+        expect_text(result.body, "hello");
+    }
+    ck_assert_int_eq(canned_peer_connections(peer), 1);
+    http_line_destroy(line);
+    canned_peer_destroy(peer);
+    buffer_clear(&body);
+    buffer_clear(&headers);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("client");
@@ -335,6 +359,7 @@ int main(void)
     tcase_add_test(tests, a_post_carries_its_headers_and_body_and_nothing_surprising);
     tcase_add_test(tests, other_methods_are_sent_as_named);
     tcase_add_test(tests, connections_are_reused);
+    tcase_add_test(tests, blocking_calls_over_a_line_share_its_connection);
     tcase_add_test(tests, interim_answers_are_not_mistaken_for_the_answer);
     tcase_add_test(tests, an_answer_over_the_limit_is_a_failure_that_says_so);
     tcase_add_test(tests, a_refused_connection_is_told_from_an_unknown_name);
