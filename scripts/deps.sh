@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and those named as arguments. Nothing to do: says nothing.
+# After --if-there, what this system's archive does not have is named and left out: its tests skip.
 set -euo pipefail
+
+optional=
+[ "${1:-}" != --if-there ] || { optional=1; shift; }
 
 packages=(
   gcc clang cmake ninja-build pkg-config git ca-certificates python3
@@ -32,4 +36,17 @@ case " ${missing[*]} " in
   ;;
 esac
 "${as_root[@]}" apt-get update -qq
+if [ -n "$optional" ]; then
+  there=()
+  for package in "${missing[@]}"; do
+    if apt-cache show "$package" >/dev/null 2>&1; then there+=("$package"); else echo "deps: there is no package '$package' here"; fi
+  done
+  [ ${#there[@]} -gt 0 ] || exit 0
+  missing=("${there[@]}")
+fi
 "${as_root[@]}" apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
+case " ${missing[*]} " in
+*" clickhouse-server "*) # likewise: the programs only, where a service manager started it
+  if [ -d /run/systemd/system ]; then "${as_root[@]}" systemctl disable --now clickhouse-server >/dev/null 2>&1 || true; fi
+  ;;
+esac

@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 tries=(--repeat "until-pass:${TRIES:-1}")
 
 scripts/deps.sh postgresql
+scripts/deps.sh --if-there clickhouse-server
 scripts/lint.sh --fast
 for preset in asan tsan; do
   cmake --preset "$preset" >/dev/null

@@ -7,6 +7,7 @@
 
 extern const struct message_store_kind sqlite_message_kind;
 extern const struct message_store_kind postgres_message_kind;
+extern const struct message_store_kind clickhouse_message_kind, clickhouse_tls_message_kind;
 extern const struct control_store_kind sqlite_control_kind;
 
 #endif

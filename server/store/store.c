@@ -2,8 +2,12 @@
 
 #include "server/store/kinds.h"
 
-static const struct message_store_kind *const MESSAGE_KINDS[] = {&sqlite_message_kind,
-                                                                 &postgres_message_kind};
+static const struct message_store_kind *const MESSAGE_KINDS[] = {
+    &sqlite_message_kind,
+    &postgres_message_kind,
+    &clickhouse_message_kind,
+    &clickhouse_tls_message_kind,
+};
 static const struct control_store_kind *const CONTROL_KINDS[] = {&sqlite_control_kind};
 
 /* What follows "scheme:" in the URL, or NULL. */
@@ -18,7 +22,8 @@ static void unknown(const char *url, struct error *err)
     const char *colon = strchr(url, ':');
     /* What stands behind the scheme may hold a password. */
     error_set(err, FAIL_INVALID, "no store of kind '%.*s'", colon ? (int)(colon - url) : 0, url);
-    error_remedy(err, "use sqlite:PATH or postgres://USER@HOST/DATABASE");
+    error_remedy(err, "use sqlite:PATH, postgres://USER@HOST/DATABASE, or for rows"
+                      " clickhouse+http://USER@HOST:8123/DATABASE");
 }
 
 struct message_store *message_store_open(const char *url, struct error *err)
