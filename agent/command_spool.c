@@ -1,4 +1,7 @@
-/* spool list, verify, export: what lies on disk, also while the agent runs. */
+/*
+ * spool list, verify, export: what lies on disk, also while the agent runs. The spool's records and
+ * items are called what they are to people: requests, and the records in them.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +19,7 @@ enum { LIST_BYTES = 64 * 1024 * 1024 };
 struct listing {
     struct buffer segments, quarantine, positions, losses;
     struct json_writer segment, entry, position, loss;
-    uint64_t records, items, damaged;
+    uint64_t requests, records, damaged;
     bool json;
 };
 
@@ -37,19 +40,19 @@ static const char *time_text(uint64_t ns, char out[48])
 static void on_segment(void *context, const struct spool_segment_info *s)
 {
     struct listing *l = context;
-    uint64_t records = 0, items = 0;
+    uint64_t requests = 0, records = 0;
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++) {
-        records += s->records[i];
-        items += s->items[i];
+        requests += s->records[i];
+        records += s->items[i];
     }
+    l->requests += requests;
     l->records += records;
-    l->items += items;
     l->damaged += s->damaged_records + !s->header_ok;
     if (!l->json) {
         char oldest[48], newest[48];
-        printf("segment     %s: %" PRIu64 " requests (%" PRIu64 " items), %" PRIu64 " of %" PRIu64
+        printf("segment     %s: %" PRIu64 " requests (%" PRIu64 " records), %" PRIu64 " of %" PRIu64
                " bytes used, %s to %s%s\n",
-               s->name, records, items, s->used_bytes, s->size_bytes,
+               s->name, requests, records, s->used_bytes, s->size_bytes,
                time_text(s->oldest_ns, oldest), time_text(s->newest_ns, newest),
                s->damaged_records || !s->header_ok ? ", DAMAGED" : "");
         return;
@@ -61,19 +64,19 @@ static void on_segment(void *context, const struct spool_segment_info *s)
     json_member_uint(w, "last_sequence", s->last_sequence);
     json_member_uint(w, "size_bytes", s->size_bytes);
     json_member_uint(w, "used_bytes", s->used_bytes);
-    json_put_key(w, "records");
+    json_put_key(w, "requests");
     json_object_open(w);
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
         json_member_uint(w, otlp_signal_name((enum otlp_signal)i), s->records[i]);
     json_object_close(w);
-    json_put_key(w, "items");
+    json_put_key(w, "records");
     json_object_open(w);
     for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
         json_member_uint(w, otlp_signal_name((enum otlp_signal)i), s->items[i]);
     json_object_close(w);
     json_member_time(w, "oldest_at", s->oldest_ns);
     json_member_time(w, "newest_at", s->newest_ns);
-    json_member_uint(w, "damaged_records", s->damaged_records);
+    json_member_uint(w, "damaged_requests", s->damaged_records);
     json_put_key(w, "header_ok");
     json_put_bool(w, s->header_ok);
     json_object_close(w);
@@ -101,7 +104,7 @@ static void on_quarantine(void *context, const struct spool_quarantine_info *q)
         json_member_uint(w, "to_sequence", q->to_sequence);
         json_member_time(w, "received_at", q->received_ns);
         json_member_string(w, "signal", otlp_signal_name(q->signal));
-        json_member_uint(w, "items", q->item_count);
+        json_member_uint(w, "records", q->item_count);
         json_member_uint(w, "payload_bytes", q->payload_bytes);
         json_member_string(w, "destination", q->destination);
         json_member_string(w, "reason", q->reason);
@@ -181,8 +184,8 @@ static void listing_print_json(struct listing *l, const char *dir)
     json_array_close(&l->loss);
     json_object_open(&w);
     json_member_string(&w, "path", dir);
+    json_member_uint(&w, "requests", l->requests);
     json_member_uint(&w, "records", l->records);
-    json_member_uint(&w, "items", l->items);
     json_member_uint(&w, "damaged", l->damaged);
     json_object_close(&w);
     printf("%.*s,\"segments\":%.*s,\"quarantine\":%.*s,\"positions\":%.*s,\"ledger\":%.*s}\n",
@@ -207,7 +210,7 @@ static int list(const struct command_line *line, const char *dir)
     if (ok && line->json)
         listing_print_json(&l, dir);
     else if (ok)
-        printf("%s: %" PRIu64 " requests, %" PRIu64 " items\n", dir, l.records, l.items);
+        printf("%s: %" PRIu64 " requests, %" PRIu64 " records\n", dir, l.requests, l.records);
     listing_clear(&l);
     return ok ? EXIT_DONE : command_fail(&err);
 }
@@ -221,8 +224,8 @@ static int verify(const struct command_line *line, const char *dir)
     uint64_t damaged =
         v.damaged_records + v.damaged_headers + v.damaged_quarantine_files + v.damaged_positions;
     if (line->json)
-        printf("{\"sound\":%s,\"segments\":%" PRIu64 ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-               ",\"damaged_records\":%" PRIu64 ",\"damaged_headers\":%" PRIu64
+        printf("{\"sound\":%s,\"segments\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"bytes\":%" PRIu64
+               ",\"damaged_requests\":%" PRIu64 ",\"damaged_headers\":%" PRIu64
                ",\"quarantine_files\":%" PRIu64 ",\"damaged_quarantine_files\":%" PRIu64
                ",\"damaged_positions\":%" PRIu64 "}\n",
                damaged ? "false" : "true", v.segments, v.records, v.bytes, v.damaged_records,

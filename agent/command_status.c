@@ -106,7 +106,7 @@ static void print_traffic(const cJSON *status)
         printf("%-12s %" PRIu64 " records received, last %s\n", signals[i],
                json_count_at(signal, "records_total"), last[0] ? last : "never");
     }
-    printf("spool        %" PRIu64 " requests, %" PRIu64 " bytes, oldest %" PRIu64 " s; %" PRIu64
+    printf("spool        %" PRIu64 " records, %" PRIu64 " bytes, oldest %" PRIu64 " s; %" PRIu64
            " evicted, %" PRIu64 " quarantined\n",
            json_count_at(spool, "records"), json_count_at(spool, "bytes"),
            json_count_at(spool, "oldest_age_seconds"), json_count_at(spool, "evicted_total"),
@@ -143,7 +143,7 @@ static void print_destinations(const cJSON *status)
     {
         const char *last = json_text_at(destination, "last_success_at");
         printf("destination  %s: %s, %" PRIu64 " records sent, %" PRIu64
-               " requests waiting, last success %s\n",
+               " records waiting, last success %s\n",
                json_text_at(destination, "name"), json_text_at(destination, "state"),
                json_count_at(destination, "sent_records_total"),
                json_count_at(destination, "backlog_records"), last[0] ? last : "never");

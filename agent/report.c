@@ -167,7 +167,7 @@ static void put_spool(const struct report *r, struct json_writer *w)
     bool has_age = s->oldest_ns > 0 && r->now_ns > s->oldest_ns;
     json_put_key(w, "spool");
     json_object_open(w);
-    json_member_uint(w, "records", s->records);
+    json_member_uint(w, "records", s->items);
     json_member_uint(w, "bytes", s->bytes);
     json_member_uint(w, "oldest_age_seconds", has_age ? (r->now_ns - s->oldest_ns) / NS_PER_S : 0);
     json_member_uint(w, "evicted_total", s->evicted_total);

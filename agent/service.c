@@ -116,7 +116,7 @@ static uint64_t activity(const struct relay_state *state)
     for (int i = 0; i < RELAY_REFUSED_COUNT; i++)
         sum += state->refused_total[i];
     for (size_t i = 0; i < state->destination_count; i++)
-        sum += state->destinations[i].requests_total + state->destinations[i].backlog_records * 3 +
+        sum += state->destinations[i].requests_total + state->destinations[i].backlog_requests * 3 +
                (uint64_t)state->destinations[i].status * 7;
     return sum;
 }

@@ -220,7 +220,8 @@ void destination_state(struct destination *d, struct relay_destination_state *ou
     if (out->status != RELAY_OK && d->shown_probe_ns > now_ns)
         out->retry_in_ms = (d->shown_probe_ns - now_ns) / NS_PER_MS;
     pthread_mutex_unlock(&d->lock);
-    out->backlog_records = spool_cursor_backlog(d->cursor);
+    out->backlog_requests = spool_cursor_backlog(d->cursor);
+    out->backlog_records = spool_cursor_backlog_items(d->cursor);
 }
 
 /* ---- The ready list ---- */
@@ -469,7 +470,8 @@ void destination_pump(struct destination *d)
     arm_timer(d, now);
 
     pthread_mutex_lock(&d->lock);
-    d->shown.set_aside_records = set_aside_count(d->set_aside);
+    d->shown.set_aside_requests = set_aside_count(d->set_aside);
+    d->shown.set_aside_records = set_aside_items(d->set_aside);
     d->shown_probe_ns = d->not_before_ms * NS_PER_MS;
     pthread_mutex_unlock(&d->lock);
 }

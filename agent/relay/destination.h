@@ -62,7 +62,7 @@ void destination_flush(struct destination *d);
 /* Nothing under way, and nothing that another moment would deliver. */
 bool destination_is_settled(const struct destination *d);
 
-/* Any thread. backlog_records is read from the spool. */
+/* Any thread. The backlog is read from the spool. */
 void destination_state(struct destination *d, struct relay_destination_state *out);
 
 #endif

@@ -69,7 +69,7 @@ static bool has_backlog(const struct forward *f)
 {
     struct spool_state state;
     spool_state(f->spool, &state);
-    return state.records > 0;
+    return state.requests > 0;
 }
 
 static void save_positions(void *context)

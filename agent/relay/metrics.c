@@ -52,8 +52,10 @@ static bool put_receiver(const struct relay_state *s, struct buffer *out)
 static bool put_spool(const struct relay_state *s, struct buffer *out)
 {
     const struct spool_state *p = &s->spool;
-    return put_plain(out, "spool_records", "gauge",
-                     "Requests kept and not yet delivered everywhere.", p->records) &&
+    return put_plain(out, "spool_requests", "gauge",
+                     "Requests kept and not yet delivered everywhere.", p->requests) &&
+           put_plain(out, "spool_records", "gauge", "Log records, data points and spans in them.",
+                     p->items) &&
            put_plain(out, "spool_bytes", "gauge", "Their bytes.", p->bytes) &&
            put_plain(out, "spool_oldest_timestamp_seconds", "gauge",
                      "When the oldest of them came; 0: none.", p->oldest_ns / NS_PER_S) &&
@@ -80,8 +82,12 @@ struct destination_metric {
 #define OFFSET(member) offsetof(struct relay_destination_state, member)
 static const struct destination_metric destination_metrics[] = {
     {"destination_backlog_requests", "gauge", "Requests not yet delivered.",
+     OFFSET(backlog_requests)},
+    {"destination_backlog_records", "gauge", "Log records, data points and spans in them.",
      OFFSET(backlog_records)},
     {"destination_set_aside_requests", "gauge", "Requests set aside to be tried later.",
+     OFFSET(set_aside_requests)},
+    {"destination_set_aside_records", "gauge", "Log records, data points and spans in them.",
      OFFSET(set_aside_records)},
     {"destination_consecutive_failures", "gauge", "Failures since the last success.",
      OFFSET(consecutive_failures)},

@@ -198,8 +198,8 @@ struct relay_destination_state {
     uint64_t sent_records_total;        /* items taken by the destination, since start */
     uint64_t rejected_records_total;    /* by partial success */
     uint64_t quarantined_records_total; /* items */
-    uint64_t set_aside_records;         /* requests on disk to be tried again later */
-    uint64_t backlog_records;           /* requests not yet done with */
+    uint64_t set_aside_requests, set_aside_records; /* on disk, to be tried again later; items */
+    uint64_t backlog_requests, backlog_records;     /* not yet done with; items that it wants */
 };
 
 /* Everything that `status`, /metrics and the heartbeat show. */

@@ -23,6 +23,7 @@ struct entry {
     uint64_t id;
     uint64_t bytes;
     uint64_t due_ms;
+    uint32_t items;
     unsigned tries;
 };
 
@@ -54,6 +55,21 @@ static void remember(struct set_aside *s, struct entry entry)
         s->last_id = entry.id;
 }
 
+/* What its head says, unchecked: only for counting. One item at least. */
+static uint32_t items_of_file(const struct set_aside *s, const char *path, uint64_t bytes)
+{
+    struct file_head head = {0};
+    struct error ignored;
+    uint64_t at = sizeof magic + SHA256_BYTES;
+    struct fs_file *file =
+        bytes >= at + sizeof head ? s->fs->open(s->fs->disk, path, FS_READ, 0, &ignored) : NULL;
+    size_t got = 0;
+    bool ok = file && s->fs->read_at(s->fs->disk, file, at, &head, sizeof head, &got, &ignored) &&
+              got == sizeof head;
+    s->fs->close(s->fs->disk, file);
+    return ok && head.item_count > 0 ? head.item_count : 1;
+}
+
 static bool find_file(void *context, const char *name)
 {
     struct set_aside *s = context;
@@ -67,6 +83,7 @@ static bool find_file(void *context, const char *name)
     if (s->fs->stat(s->fs->disk, path, &stat, &ignored))
         remember(s, (struct entry){.id = id,
                                    .bytes = stat.size_bytes,
+                                   .items = items_of_file(s, path, stat.size_bytes),
                                    .due_ms = s->start_ms + FIRST_TRY_AFTER_RESTART_MS});
     free(path);
     return true;
@@ -112,6 +129,14 @@ size_t set_aside_count(const struct set_aside *s)
     return s->count;
 }
 
+uint64_t set_aside_items(const struct set_aside *s)
+{
+    uint64_t items = 0;
+    for (size_t i = 0; i < s->count; i++)
+        items += s->entries[i].items;
+    return items;
+}
+
 bool set_aside_add(struct set_aside *s, const struct set_aside_record *record, uint64_t due_ms,
                    struct error *err)
 {
@@ -152,7 +177,8 @@ bool set_aside_add(struct set_aside *s, const struct set_aside_record *record, u
     free(path);
     buffer_clear(&file);
     if (ok)
-        remember(s, (struct entry){.id = id, .bytes = size, .due_ms = due_ms});
+        remember(s, (struct entry){
+                        .id = id, .bytes = size, .due_ms = due_ms, .items = record->item_count});
     return ok;
 }
 

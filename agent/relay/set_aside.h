@@ -35,6 +35,7 @@ struct set_aside *set_aside_create(const struct fs *fs, const char *spool_dir,
 void set_aside_destroy(struct set_aside *s); /* files stay; NULL is fine */
 
 size_t set_aside_count(const struct set_aside *s);
+uint64_t set_aside_items(const struct set_aside *s); /* log records, spans, data points in them */
 
 /* Durable when true. FAIL_NO_SPACE over the limit. First tried again at `due_ms`. */
 MUST_USE bool set_aside_add(struct set_aside *s, const struct set_aside_record *record,

@@ -168,7 +168,9 @@ MUST_USE bool spool_ledger_add(struct spool *spool, const struct spool_ledger_en
 size_t spool_ledger(struct spool *spool, struct spool_ledger_entry *out, size_t max);
 
 struct spool_state {
-    uint64_t records, bytes;               /* committed and not yet done by every cursor */
+    /* Committed and not yet done by every cursor: records of this queue, which are requests, the
+     * log records, spans and data points in them, and their bytes. */
+    uint64_t requests, items, bytes;
     uint64_t oldest_ns;                    /* received_ns of the oldest such; 0 when none */
     uint64_t evicted_total;                /* items, all reasons */
     uint64_t quarantined_total;            /* items */
@@ -180,8 +182,12 @@ struct spool_state {
 };
 void spool_state(struct spool *spool, struct spool_state *out);
 
-/* Records behind this cursor's position, and their item count per signal. */
+/* Records behind this cursor's position. */
 uint64_t spool_cursor_backlog(const struct spool_cursor *cursor);
+
+/* The items in them, of the signals this cursor wants. May read from the disk; where that fails,
+ * one item a record is assumed. */
+uint64_t spool_cursor_backlog_items(struct spool_cursor *cursor);
 
 /* Housekeeping: age and disk limits, saved positions. Call about every 10 s while not idle. */
 MUST_USE bool spool_maintain(struct spool *spool, struct error *err);

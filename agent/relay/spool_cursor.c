@@ -289,15 +289,16 @@ static uint64_t bytes_behind(const struct spool *s, uint64_t done)
     return bytes;
 }
 
-/* When the first record behind `done` arrived; 0 when that cannot be told. */
-static uint64_t received_behind(struct spool *s, uint64_t done)
+/* Reads the header of the first record behind `done`. Under files. */
+static bool read_front(struct spool *s, uint64_t done, struct spool_front *out)
 {
     pthread_mutex_lock(&s->mutex);
     const struct segment *at = segment_behind(s, done);
     struct segment g = at ? *at : (struct segment){0};
     pthread_mutex_unlock(&s->mutex);
+    *out = (struct spool_front){.behind = done};
     if (!at)
-        return 0;
+        return false;
     struct error ignored;
     char *path = segment_path(s, &g);
     struct segment_walk w = {.fs = s->fs,
@@ -307,17 +308,57 @@ static uint64_t received_behind(struct spool *s, uint64_t done)
                              .last_sequence = g.last_sequence};
     free(path);
     segment_walk_begin(&w, g.first_sequence);
-    uint64_t received = 0;
-    for (struct segment_step step = {0}; w.file && received == 0;) {
+    for (struct segment_step step = {0}; w.file && !out->known;) {
         segment_walk_next(&w, SEGMENT_HEADERS_ONLY, NULL, &step, &ignored);
         if (step.kind == SEGMENT_STEP_END || step.kind == SEGMENT_STEP_FAILED)
             break;
-        if (step.kind == SEGMENT_STEP_RECORD && step.record.sequence > done)
-            received = step.record.received_ns;
+        if (step.kind != SEGMENT_STEP_RECORD || step.record.sequence <= done)
+            continue;
+        out->received_ns = step.record.received_ns;
+        for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
+            out->items[i] = g.items_before[i] + step.record.items_before[i];
+        out->known = true;
     }
     s->fs->close(s->fs->disk, w.file);
     segment_walk_clear(&w);
-    return received;
+    return out->known;
+}
+
+/* As above, unless `cached` is that already. Under files. */
+static bool front_behind(struct spool *s, uint64_t done, struct spool_front *cached)
+{
+    return (cached->known && cached->behind == done) || read_front(s, done, cached);
+}
+
+/* What came since the front, of these signals; at least one item a record. */
+static uint64_t items_since(const struct spool_front *front, bool known,
+                            const struct totals *totals, unsigned signals, uint64_t records)
+{
+    uint64_t items = 0;
+    if (!known)
+        return records;
+    for (int i = 0; i < OTLP_SIGNAL_COUNT; i++)
+        if (signals & 1U << i && totals->items[i] > front->items[i])
+            items += totals->items[i] - front->items[i];
+    return items;
+}
+
+uint64_t spool_cursor_backlog_items(struct spool_cursor *c)
+{
+    struct spool *s = c->spool;
+    uint64_t items = 0;
+    pthread_mutex_lock(&s->files);
+    pthread_mutex_lock(&s->mutex);
+    uint64_t done = c->done, records = records_behind(s, done);
+    unsigned signals = c->signals;
+    struct totals totals = s->totals;
+    pthread_mutex_unlock(&s->mutex);
+    if (records > 0) {
+        bool known = front_behind(s, done, &c->front);
+        items = items_since(&c->front, known, &totals, signals, records);
+    }
+    pthread_mutex_unlock(&s->files);
+    return items;
 }
 
 void spool_state(struct spool *s, struct spool_state *out)
@@ -329,15 +370,14 @@ void spool_state(struct spool *s, struct spool_state *out)
     uint64_t done = positions_lowest(s);
     if (done == UINT64_MAX)
         done = s->ledger.floor;
-    out->records = records_behind(s, done);
+    out->requests = records_behind(s, done);
     out->bytes = bytes_behind(s, done);
     out->quarantine_files = s->quarantine_files;
     out->quarantine_bytes = s->quarantine_bytes;
     out->commits_total = s->commits;
     out->appended_total = s->appends;
     memcpy(out->received_total, s->totals.items, sizeof out->received_total);
-    bool known = out->records == 0 || s->oldest_sequence == done + 1;
-    out->oldest_ns = out->records > 0 && known ? s->oldest_ns : 0;
+    struct totals totals = s->totals;
     pthread_mutex_unlock(&s->mutex);
 
     out->evicted_total =
@@ -347,10 +387,10 @@ void spool_state(struct spool *s, struct spool_state *out)
         ledger_items(&s->ledger, 1U << SPOOL_LOSS_QUARANTINED | 1U << SPOOL_LOSS_CORRUPT);
     for (unsigned i = 0; i < SPOOL_LOSS_COUNT; i++)
         out->lost_total[i] = ledger_items(&s->ledger, 1U << i);
-    if (!known) {
-        out->oldest_ns = received_behind(s, done);
-        s->oldest_ns = out->oldest_ns;
-        s->oldest_sequence = done + 1;
+    if (out->requests > 0) {
+        bool known = front_behind(s, done, &s->front);
+        out->oldest_ns = known ? s->front.received_ns : 0;
+        out->items = items_since(&s->front, known, &totals, ~0U, out->requests);
     }
     pthread_mutex_unlock(&s->files);
     if (!s->fs->free_bytes(s->fs->disk, s->dir, &out->disk_free_bytes, &unknown))

@@ -41,6 +41,19 @@ struct segment {
     bool sealed;
 };
 
+struct totals {
+    uint64_t records;
+    uint64_t items[OTLP_SIGNAL_COUNT];
+};
+
+/* What the header of the first record behind a position tells. */
+struct spool_front {
+    uint64_t behind;      /* the position this was read for; meaningless while not `known` */
+    uint64_t received_ns; /* when that record came */
+    uint64_t items[OTLP_SIGNAL_COUNT]; /* of all records before it, since the spool was made */
+    bool known;
+};
+
 struct spool_cursor {
     struct spool *spool;
     struct spool_cursor *next;
@@ -61,16 +74,12 @@ struct spool_cursor {
     struct fs_file *places; /* its position file, once this process has written it whole */
     bool odd_place;         /* which of the two places is written next */
     uint64_t placed;        /* done, as the file has it */
+    struct spool_front front;
 
     /* The reader's own. */
     struct segment_walk walk;
     uint64_t mark_sequence; /* a place to go back to without walking the whole segment */
     struct segment_walk mark;
-};
-
-struct totals {
-    uint64_t records;
-    uint64_t items[OTLP_SIGNAL_COUNT];
 };
 
 struct spool {
@@ -108,6 +117,7 @@ struct spool {
     uint64_t marked;            /* `committed` in the stream file */
     uint64_t oldest_first;      /* there too: the oldest segment, should its header be lost */
     struct totals oldest_base;  /* what came before it */
+    struct spool_front front;   /* behind what every cursor is done with */
 
     pthread_mutex_t mutex;
     struct segment *segments; /* oldest first */
@@ -119,7 +129,6 @@ struct spool {
     struct totals totals;   /* committed, since the spool was made */
     uint64_t quarantine_files, quarantine_bytes;
     uint64_t commits, appends;
-    uint64_t oldest_sequence, oldest_ns; /* cached answer of spool_state */
     void (*wake)(void *context);
     void *wake_context;
 };

@@ -142,7 +142,7 @@ static void check_backlog(const struct scene *scene, const struct check_target *
         snprintf(fix, sizeof fix, "see destination.%s; everything is kept until it takes it again",
                  d->name);
         finding_add(f, status, fix,
-                    "%" PRIu64 " requests wait for '%s' (%s), the oldest for %" PRIu64
+                    "%" PRIu64 " records wait for '%s' (%s), the oldest for %" PRIu64
                     " minutes%s%s",
                     d->backlog_records, d->name, d->state, s->oldest_age_s / 60,
                     d->last_error[0] ? ": " : "", d->last_error);
@@ -180,7 +180,7 @@ static void check_losses(const struct scene *scene, const struct check_target *t
             finding_add(f, CHECK_WARN, list, "'%s' rejected %" PRIu64 " records", d->name,
                         d->rejected_records_total);
         if (d->set_aside_records > 0)
-            finding_add(f, CHECK_WARN, list, "'%s' has %" PRIu64 " requests set aside, tried later",
+            finding_add(f, CHECK_WARN, list, "'%s' has %" PRIu64 " records set aside, tried later",
                         d->name, d->set_aside_records);
     }
     finding_add(f, CHECK_OK, NULL, "no record was lost or refused");

@@ -123,13 +123,15 @@ START_TEST(counts_and_times_are_those_of_the_relay)
 {
     struct relay_destination_state *d = &relay.destinations[0];
     d->sent_records_total = 7;
+    d->backlog_requests = 1;
     d->backlog_records = 3;
     d->consecutive_failures = 2;
     d->last_status = 503;
     d->last_success_ns = NOW_NS;
     relay.signals[OTLP_LOGS] =
         (struct relay_signal_state){.last_received_ns = NOW_NS, .records_total = 11};
-    relay.spool = (struct spool_state){.records = 3,
+    relay.spool = (struct spool_state){.requests = 1,
+                                       .items = 3,
                                        .bytes = 99,
                                        .oldest_ns = NOW_NS - 90 * NS_PER_S,
                                        .evicted_total = 5,

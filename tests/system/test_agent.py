@@ -95,8 +95,8 @@ class Agent(unittest.TestCase):
         agent.program.kill()
 
         listed = json.loads(run("spool", "list", "--json", root=agent.root).stdout)
-        self.assertEqual((listed["records"], listed["items"], listed["damaged"]), (1, 1, 0))
-        self.assertIn("1 requests, 1 items", run("spool", "list", root=agent.root).stdout)
+        self.assertEqual((listed["requests"], listed["records"], listed["damaged"]), (1, 1, 0))
+        self.assertIn("1 requests, 1 records", run("spool", "list", root=agent.root).stdout)
         self.assertTrue(json.loads(run("spool", "verify", "--json", root=agent.root).stdout)["sound"])
         out = self.folder / "exported"
         run("spool", "export", "--output", out, root=agent.root)

@@ -195,7 +195,7 @@ class Installed(unittest.TestCase):
     def spooled(self):
         listed = json.loads(self.root.out(AGENT, "spool", "list", "--json"))
         self.assertEqual(listed["damaged"], 0)
-        return listed["records"]
+        return listed["requests"]
 
     def spy(self):
         """One that tries to read, and one that looks at modes whenever the kernel says that something changed."""

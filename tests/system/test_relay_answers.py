@@ -144,7 +144,7 @@ class Answers(unittest.TestCase):
 
         def listed():
             quarantine = self.spool_list()["quarantine"]
-            return sorted(one["destination"] for one in quarantine if one["items"] == 1) == names
+            return sorted(one["destination"] for one in quarantine if one["records"] == 1) == names
         programs.wait_until(listed, 30, "one quarantined record a destination")
         for one in self.spool_list()["quarantine"]:
             self.assertEqual("HTTP " + one["destination"].split("-")[1], one["reason"])

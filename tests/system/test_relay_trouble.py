@@ -113,7 +113,7 @@ class Trouble(unittest.TestCase):
             states = {d["name"]: d for d in agent.status()["destinations"]}
             wrong = {name: states[name] for name, word in said.items()
                      if states[name]["state"] != "retrying" or word.lower() not in states[name]["last_error"].lower()
-                     or not states[name]["last_error"] or states[name]["backlog_records"] != REQUESTS}
+                     or not states[name]["last_error"] or states[name]["backlog_records"] != REQUESTS * RECORDS}
             if wrong:
                 raise ValueError(wrong)
             return all(states[name]["state"] == "ok" for name in fine)

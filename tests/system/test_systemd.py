@@ -95,7 +95,7 @@ class Systemd(unittest.TestCase):
     def records(self):
         self.root.run("systemctl", "stop", f"{AGENT}.service", f"{AGENT}.socket")
         listed = self.root.out("runuser", "-u", "claude-telemetry", "--", AGENT, "spool", "list", "--json")
-        return json.loads(listed)["records"]
+        return json.loads(listed)["requests"]
 
     def test_it_starts_serves_and_repairs_settings_as_its_units_say(self):
         self.install(debs[AGENT])

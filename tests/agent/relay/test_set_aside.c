@@ -38,6 +38,7 @@ START_TEST(a_record_set_aside_survives_a_restart_whole)
     uint64_t next = 0;
     s = set_aside_create(&fs_real, dir, "span", MIB, 1000, &err);
     ck_assert_uint_eq(set_aside_count(s), 1);
+    ck_assert_uint_eq(set_aside_items(s), 5);
     ck_assert_uint_eq(set_aside_due(s, 1000, &next), 0);
     uint64_t id = set_aside_due(s, next, &next);
     ck_assert_uint_ne(id, 0);

@@ -358,6 +358,51 @@ START_TEST(a_torn_tail_is_cut_and_is_no_loss)
 }
 END_TEST
 
+START_TEST(what_waits_is_counted_in_items_of_the_signals_wanted)
+{
+    open_spool();
+    struct spool_cursor *all = cursor("all"), *metrics = cursor("metrics"), *traces = cursor("t");
+    spool_cursor_signals(metrics, 1U << OTLP_METRICS);
+    spool_cursor_signals(traces, 1U << OTLP_TRACES);
+    struct spool_state state;
+    for (int i = 0; i < 300; i++) { /* over several segments */
+        put("two points");
+        if (i % 3 == 0)
+            put_bytes(10); /* one span */
+    }
+    for (int round = 0; round < 2; round++) {
+        ck_assert_uint_eq(spool_cursor_backlog_items(all), 700);
+        ck_assert_uint_eq(spool_cursor_backlog_items(metrics), 600);
+        ck_assert_uint_eq(spool_cursor_backlog_items(traces), 100);
+        spool_state(spool, &state);
+        ck_assert_uint_eq(state.requests, 400);
+        ck_assert_uint_eq(state.items, 700);
+        kill_and_reopen();
+        all = cursor("all");
+        metrics = cursor("metrics");
+        traces = cursor("t");
+        spool_cursor_signals(metrics, 1U << OTLP_METRICS);
+        spool_cursor_signals(traces, 1U << OTLP_TRACES);
+    }
+    /* Positions in the middle of a segment, at its end, and behind everything. */
+    uint64_t left = 700;
+    for (uint64_t done = 1; done <= 400; done++) {
+        left -= done % 4 == 2 ? 1 : 2; /* the second of four is the span */
+        expect_ok(spool_cursor_done(all, done, &err));
+        ck_assert_uint_eq(spool_cursor_backlog_items(all), left);
+    }
+    ck_assert_uint_eq(spool_cursor_backlog_items(all), 0);
+    spool_state(spool, &state);
+    ck_assert_uint_eq(state.items, 700); /* the others have not moved */
+    expect_ok(spool_cursor_done(metrics, 400, &err));
+    expect_ok(spool_cursor_done(traces, 398, &err)); /* left: two points each of two */
+    spool_state(spool, &state);
+    ck_assert_uint_eq(state.requests, 2);
+    ck_assert_uint_eq(state.items, 4);
+    ck_assert_uint_eq(spool_cursor_backlog_items(traces), 0);
+}
+END_TEST
+
 START_TEST(each_life_of_a_file_has_its_own_salt)
 {
     open_spool();
@@ -383,7 +428,8 @@ START_TEST(two_destinations_read_for_themselves)
     ck_assert_uint_eq(spool_cursor_backlog(a), 0);
     struct spool_state state;
     spool_state(spool, &state);
-    ck_assert_uint_eq(state.records, 2);
+    ck_assert_uint_eq(state.requests, 2);
+    ck_assert_uint_eq(state.items, 4);
     ck_assert_uint_eq(state.oldest_ns, now.wall_ns);
     ck_assert_uint_eq(state.received_total[OTLP_METRICS], 4);
 }
@@ -436,6 +482,7 @@ int main(void)
     tcase_add_test(tests, delivered_segments_are_reused_and_their_space_given_back);
     tcase_add_test(tests, a_failed_sync_acknowledges_nothing_and_the_next_append_starts_anew);
     tcase_add_test(tests, a_torn_tail_is_cut_and_is_no_loss);
+    tcase_add_test(tests, what_waits_is_counted_in_items_of_the_signals_wanted);
     tcase_add_test(tests, each_life_of_a_file_has_its_own_salt);
     tcase_add_test(tests, two_destinations_read_for_themselves);
     tcase_add_test(tests, works_on_the_real_disk);
