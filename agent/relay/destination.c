@@ -23,6 +23,7 @@ enum {
     CREDENTIAL_CHECK_PAUSES = 5, /* in first pauses: every 5 s by default */
     RETRY_AFTER_JITTER_SHARE = 4,
     TRACKER_KEPT = 1024,
+    LOCAL_GZIP_BYTES = 64 * 1024,
     SET_ASIDE_CEILING_BYTES = 192 * 1024 * 1024,
 };
 
@@ -49,14 +50,18 @@ static bool is_loopback(const char *url)
            strncmp(host, "localhost:", 10) == 0 || strncmp(host, "localhost/", 10) == 0;
 }
 
-static bool wants_gzip(const struct relay_destination_options *o)
+/*
+ * The largest body that is packed. On this machine a byte costs less to carry than to pack, which
+ * tells only where there is much: large bodies, made when much comes at once, go there as they are.
+ */
+static size_t gzip_limit(const struct relay_destination_options *o)
 {
     if (o->compression != RELAY_COMPRESSION_AUTO)
-        return o->compression == RELAY_COMPRESSION_GZIP;
+        return o->compression == RELAY_COMPRESSION_GZIP ? SIZE_MAX : 0;
     for (int s = 0; s < OTLP_SIGNAL_COUNT; s++)
         if (o->url[s] && !is_loopback(o->url[s]))
-            return true;
-    return false;
+            return SIZE_MAX;
+    return LOCAL_GZIP_BYTES;
 }
 
 static void timer_rang(void *context)
@@ -73,7 +78,7 @@ struct destination *destination_create(const struct destination_context *context
     struct destination *d = xcalloc(1, sizeof *d);
     d->context = context;
     destination_options_copy(&d->options, options);
-    d->use_gzip = wants_gzip(options);
+    d->gzip_limit = gzip_limit(options);
     d->concurrency = options->concurrency ? options->concurrency : DEFAULT_CONCURRENCY;
     d->batch_bytes = options->batch_bytes ? options->batch_bytes : MIB;
     d->target_bytes = d->batch_bytes;

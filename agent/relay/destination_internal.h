@@ -29,9 +29,9 @@ struct sending {
 struct destination {
     const struct destination_context *context; /* borrowed */
     struct relay_destination_options options;  /* owned */
-    bool use_gzip;
-    bool stopping;        /* flush was asked for: */
-    uint64_t last_wanted; /* what came later is left to the next process */
+    size_t gzip_limit;                         /* larger bodies are sent plain */
+    bool stopping;                             /* flush was asked for: */
+    uint64_t last_wanted;                      /* what came later is left to the next process */
     unsigned concurrency;
     size_t batch_bytes;
 

@@ -52,7 +52,7 @@ struct relay_destination_options {
     /* Set on every resource on the way to this destination, replacing what is there. */
     const struct relay_pair *resource_attributes;
     size_t resource_attribute_count;
-    enum relay_compression compression; /* auto: none to loopback, else gzip level 1 */
+    enum relay_compression compression; /* auto: gzip level 1, but for large ones to loopback */
     unsigned concurrency;               /* requests under way at once; default 2 when 0 */
     const char *ca_file;                /* or NULL */
     const char *proxy;                  /* NULL: from the environment, as curl does */

@@ -9,7 +9,7 @@
 #include "core/log/log.h"
 #include "core/otlp/answer.h"
 
-enum { FIXED_HEADERS = 6, ID_LINE_BYTES = 80, GZIP_LEVEL = 1, GZIP_WORTH_BYTES = 256 };
+enum { FIXED_HEADERS = 6, ID_LINE_BYTES = 80, GZIP_LEVEL = 1 };
 
 static void answered(void *context, const struct http_result *result)
 {
@@ -31,7 +31,7 @@ static void answered(void *context, const struct http_result *result)
 static struct bytes body_to_send(struct destination *d, struct sending *s)
 {
     struct bytes plain = buffer_bytes(&s->batch->body);
-    if (!d->use_gzip || plain.len < GZIP_WORTH_BYTES)
+    if (plain.len == 0 || plain.len > d->gzip_limit)
         return plain;
     s->packed.max_bytes = plain.len + plain.len / 8 + KIB;
     if (!http_gzip(plain, GZIP_LEVEL, &s->packed)) {

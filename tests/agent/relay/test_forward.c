@@ -346,6 +346,26 @@ START_TEST(a_lone_record_that_breaks_the_destination_does_not_hold_its_place)
 }
 END_TEST
 
+START_TEST(requests_are_packed_but_for_large_ones_on_this_machine)
+{
+    char coding[32];
+    struct buffer large = {0};
+    rig_start(&rig);
+    rig_send(&rig, 0, 1);
+    ck_assert(fake_destination_wait_records(fake, 1));
+    fake_destination_header(fake, "content-encoding", coding, sizeof coding);
+    ck_assert_str_eq(coding, "gzip");
+    make_logs(1, 700, 200, NULL, NULL, &large);
+    ck_assert_uint_gt(large.len, 128 * KIB);
+    ck_assert_int_eq(rig_post(&rig, "/v1/logs", buffer_bytes(&large), NULL), 200);
+    buffer_clear(&large);
+    ck_assert(fake_destination_wait_records(fake, 701));
+    fake_destination_header(fake, "content-encoding", coding, sizeof coding);
+    ck_assert_str_eq(coding, "");
+    ck_assert(fake_destination_has_each_once(fake, 0, 701));
+}
+END_TEST
+
 /* ---- Several destinations ---- */
 
 START_TEST(a_dead_destination_does_not_hold_up_another)
@@ -353,11 +373,14 @@ START_TEST(a_dead_destination_does_not_hold_up_another)
     rig.options.destination_count = 2;
     fake_destination_down(rig.fake[0]);
     rig_start(&rig);
-    for (unsigned i = 0; i < 30; i++)
-        rig_send(&rig, i, 1);
+    for (unsigned i = 0; i < 30; i += 3)
+        rig_send(&rig, i, 3);
     ck_assert(fake_destination_wait_records(rig.fake[1], 30));
     rig_expect_no_backlog(&rig, 1);
+    ck_assert_uint_eq(rig.state.destinations[0].backlog_requests, 10);
     ck_assert_uint_eq(rig.state.destinations[0].backlog_records, 30);
+    ck_assert_uint_eq(rig.state.spool.requests, 10);
+    ck_assert_uint_eq(rig.state.spool.items, 30);
     fake_destination_up(rig.fake[0]);
     ck_assert(fake_destination_wait_records(rig.fake[0], 30));
     rig_expect_no_backlog(&rig, 0);
@@ -482,6 +505,7 @@ int main(void)
     tcase_add_test(tc, a_portal_page_is_not_a_delivery);
     tcase_add_test(tc, a_record_that_breaks_the_destination_is_set_aside_and_tried_later);
     tcase_add_test(tc, a_lone_record_that_breaks_the_destination_does_not_hold_its_place);
+    tcase_add_test(tc, requests_are_packed_but_for_large_ones_on_this_machine);
     tcase_add_test(tc, a_dead_destination_does_not_hold_up_another);
     tcase_add_test(tc, a_silent_destination_does_not_hold_up_another);
     tcase_add_test(tc, signals_that_a_destination_does_not_want_are_passed_over);
