@@ -169,7 +169,8 @@ bool heartbeat_read(struct bytes json, struct heartbeat_document *out, struct er
     out->sent_ns = take_time(document, "sent_at");
     take_text(document, "agent_version", out->agent_version, sizeof out->agent_version);
     take_owner(document, out->owner, sizeof out->owner);
-    out->goodbye = cJSON_IsTrue(member(document, "agent_disconnect"));
+    const cJSON *goodbye = member(document, "agent_disconnect"); /* OpAMP's is an empty message */
+    out->goodbye = cJSON_IsTrue(goodbye) || cJSON_IsObject(goodbye);
     out->healthy = !cJSON_IsFalse(member(health, "healthy"));
     take_text(health, "last_error", out->last_error, sizeof out->last_error);
     take_text(config, "status", config_status, sizeof config_status);

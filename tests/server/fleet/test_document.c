@@ -63,6 +63,13 @@ START_TEST(a_shared_machine_has_no_owner)
                              &h, &err));
     ck_assert_str_eq(h.owner, "");
     ck_assert(h.healthy); /* not told: not a complaint */
+    ck_assert(!h.goodbye);
+    expect_ok(
+        heartbeat_read(bytes_of("{\"instance_uid\":\"u\",\"agent_disconnect\":{}}"), &h, &err));
+    ck_assert(h.goodbye); /* as OpAMP has it */
+    expect_ok(
+        heartbeat_read(bytes_of("{\"instance_uid\":\"u\",\"agent_disconnect\":false}"), &h, &err));
+    ck_assert(!h.goodbye);
 }
 END_TEST
 
