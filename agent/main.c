@@ -190,6 +190,10 @@ static int read_option(struct reading *r, int left, char **words, int *used)
 
 static int read_word(struct reading *r, const char *word)
 {
+    if (!r->command && !r->help && strcmp(word, "help") == 0) {
+        r->help = true; /* "help apply" is "apply --help" */
+        return EXIT_DONE;
+    }
     if (!r->command) {
         r->command = find_command(word);
         return r->command ? EXIT_DONE : unknown_command(word);

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     struct error err = {0};
     if (!options_parse(argc, argv, &options, &err))
         return command_fail(&err);
-    if (options.help) {
+    if (options.help || (options.word_count > 0 && strcmp(options.words[0], "help") == 0)) {
         options_print_help();
         return EXIT_DONE;
     }

@@ -72,6 +72,8 @@ class Commands(unittest.TestCase):
             for word in ("--help", "-h"):
                 run = self.run_(name, word)
                 self.assertEqual((0, "", f"usage: claude-telemetry-{name}"), (run.returncode, run.stderr, run.stdout[:len(name) + 24]))
+            if name != "doctor":
+                self.assertEqual(self.run_(name, "--help").stdout, self.run_(name, "help").stdout)
             self.assertRegex(self.run_(name, "--version").stdout, rf"\Aclaude-telemetry-{name} \d+\.\d+\.\d+\n\Z")
 
     def test_a_mistake_in_the_configuration_is_named_with_its_place(self):
