@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "doctor/bundle.h"
 #include "doctor/mend.h"
 #include "doctor/probe.h"
@@ -25,7 +26,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, PATH_BYTES = 4096 };
 struct command_line {
     const char *config;
     const char *root;
-    const char *only;
+    char *only; /* owned: the words of every --only */
     const char *bundle;
     bool json, verbose, list, fix, send, hide_emails;
 };
@@ -71,15 +72,27 @@ static const char *value_of(const char *name, int argc, char **argv, int *at, bo
     return *missing ? "" : argv[++*at];
 }
 
+static bool take_only(struct command_line *line, int argc, char **argv, int *at, bool *missing)
+{
+    const char *value = value_of("--only", argc, argv, at, missing);
+    if (!value)
+        return false;
+    char *all = line->only ? xasprintf("%s,%s", line->only, value) : xstrdup(value);
+    free(line->only);
+    line->only = all;
+    return true;
+}
+
 static bool take_value(struct command_line *line, int argc, char **argv, int *at, bool *missing)
 {
+    if (take_only(line, argc, argv, at, missing))
+        return true;
     const struct {
         const char *name;
         const char **into;
     } options[] = {
         {"--config", &line->config},
         {"--root", &line->root},
-        {"--only", &line->only},
         {"--bundle", &line->bundle},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
@@ -237,9 +250,8 @@ static int act(const struct command_line *line)
     return code;
 }
 
-int main(int argc, char **argv)
+static int read_and_act(int argc, char **argv, struct command_line *line)
 {
-    struct command_line line = {.root = "/"};
     for (int i = 1; i < argc; i++) {
         bool missing = false;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -250,24 +262,32 @@ int main(int argc, char **argv)
             puts(DOCTOR_PROGRAM " " CT_VERSION);
             return error_check_output(DOCTOR_PROGRAM, EXIT_DONE);
         }
-        if (take_value(&line, argc, argv, &i, &missing)) {
+        if (take_value(line, argc, argv, &i, &missing)) {
             if (missing)
                 return usage_error("a value is missing behind", argv[i], "see --help");
-        } else if (!take_flag(&line, argv[i]))
+        } else if (!take_flag(line, argv[i]))
             return usage_error("unknown option", argv[i], "see --help");
     }
-    if (line.list) {
+    if (line->list) {
         run_each_check(print_check, NULL);
         return error_check_output(DOCTOR_PROGRAM, EXIT_DONE);
     }
-    if (line.only && line.only[strspn(line.only, ",")] == '\0')
-        return usage_error("no check is named in", line.only, "see --list for the ids");
+    if (line->only && line->only[strspn(line->only, RUN_ID_SEPARATORS)] == '\0')
+        return usage_error("no check is named in", line->only, "see --list for the ids");
     struct fs_stat stat;
     struct error err = {0};
-    if (line.config && !fs_real.stat(fs_real.disk, line.config, &stat, &err))
-        return usage_error("there is no configuration", line.config, "give --config another file");
-    bool is_machine = strcmp(line.root, "/") == 0; /* where that is no folder, too */
-    if (!is_machine && (!fs_real.stat(fs_real.disk, line.root, &stat, &err) || !stat.is_directory))
-        return usage_error("there is no folder", line.root, "give --root another folder");
-    return error_check_output(DOCTOR_PROGRAM, act(&line));
+    if (line->config && !fs_real.stat(fs_real.disk, line->config, &stat, &err))
+        return usage_error("there is no configuration", line->config, "give --config another file");
+    bool is_machine = strcmp(line->root, "/") == 0; /* where that is no folder, too */
+    if (!is_machine && (!fs_real.stat(fs_real.disk, line->root, &stat, &err) || !stat.is_directory))
+        return usage_error("there is no folder", line->root, "give --root another folder");
+    return error_check_output(DOCTOR_PROGRAM, act(line));
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line = {.root = "/"};
+    int code = read_and_act(argc, argv, &line);
+    free(line.only);
+    return code;
 }

@@ -60,10 +60,10 @@ static bool picks(const char *word, size_t len, const char *id)
 static bool is_picked(const char *only, const char *id)
 {
     for (const char *at = only; at && *at;) {
-        size_t len = strcspn(at, ",");
+        size_t len = strcspn(at, RUN_ID_SEPARATORS);
         if (len > 0 && picks(at, len, id))
             return true;
-        at += len + (at[len] == ',');
+        at += len + (at[len] != '\0');
     }
     return !only;
 }
@@ -108,7 +108,7 @@ static void add_checks(struct job_list *list, const struct scene *scene)
 static bool pick(struct job_list *list, const char *only, char unknown[CHECK_ID_BYTES])
 {
     for (const char *at = only; at && *at;) {
-        size_t len = strcspn(at, ",");
+        size_t len = strcspn(at, RUN_ID_SEPARATORS);
         bool any = len == 0;
         for (size_t i = 0; i < list->count && !any; i++)
             any = picks(at, len, list->jobs[i]->id);
@@ -116,7 +116,7 @@ static bool pick(struct job_list *list, const char *only, char unknown[CHECK_ID_
             snprintf(unknown, CHECK_ID_BYTES, "%.*s", (int)len, at);
             return false;
         }
-        at += len + (at[len] == ',');
+        at += len + (at[len] != '\0');
     }
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {

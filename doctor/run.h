@@ -28,6 +28,9 @@ enum { RUN_LIMIT_MS = 30 * 1000 };
 /* Called after each check, from the caller's thread. */
 typedef void run_progress(void *context, size_t done, size_t count);
 
+/* What stands between the ids that `only` of run_checks() picks. */
+#define RUN_ID_SEPARATORS ", \t"
+
 /*
  * `only` picks ids, or whole families by their beginning ("settings", "destination.central"),
  * separated by commas; NULL: all. False when a word of it picks nothing: `unknown` is that word.

@@ -145,9 +145,11 @@ class Program(unittest.TestCase):
         self.assertEqual(ids, ["settings.managed.json", "settings.managed.readable", "settings.managed.missing",
                                "settings.managed.writable", "relay.port"])
         self.assertEqual([c["id"] for c in self.s.report("--only=destination.central.tcp")["checks"]], ["destination.central.tcp"])
+        for options in (["--only", "relay.port", "--only", "settings.managed.json"], ["--only= relay.port, settings.managed.json"]):
+            self.assertEqual({c["id"] for c in self.s.report(*options)["checks"]}, {"relay.port", "settings.managed.json"}, options)
 
     def test_wrong_usage_is_2_and_says_what_to_do(self):
-        for options in (["--only", "no.such"], ["--nonsense"], ["--bundle"], ["--config", "/no/such.yaml"]):
+        for options in (["--only", "no.such"], ["--only", " , "], ["--nonsense"], ["--bundle"], ["--config", "/no/such.yaml"]):
             run = self.s.run(*options)
             self.assertEqual(run.returncode, 2, options)
             self.assertRegex(run.stderr, r"^claude-telemetry-doctor: .+\n  fix: .+")
