@@ -56,10 +56,12 @@ static const char STEP_1[] =
     " metric bigint NOT NULL, attributes bigint NOT NULL, value double precision NOT NULL,"
     " PRIMARY KEY(day, person, system, model, session, metric, attributes));"
 
-    /* Points already counted, and the last running total of each cumulative series. */
-    "CREATE TABLE point(key bytea PRIMARY KEY);"
+    /* Points already counted, and the last running total of each cumulative series. Forgotten some
+     * time after they were last met, not after what they tell of: days far back come as well. */
+    "CREATE TABLE point(key bytea PRIMARY KEY, seen_ns bigint NOT NULL);"
     "CREATE TABLE series(series bytea NOT NULL, start_ns bigint NOT NULL,"
-    " time_ns bigint NOT NULL, value double precision NOT NULL, PRIMARY KEY(series, start_ns));"
+    " time_ns bigint NOT NULL, value double precision NOT NULL, seen_ns bigint NOT NULL,"
+    " PRIMARY KEY(series, start_ns));"
 
     "CREATE TABLE stream(system bigint NOT NULL, stream varchar COLLATE \"C\" NOT NULL,"
     " signal bigint NOT NULL, first bigint NOT NULL, last bigint NOT NULL,"

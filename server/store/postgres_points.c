@@ -17,6 +17,7 @@ struct points {
     size_t count;
     struct sum_table keys;   /* a point's key -> how many of it may still be counted: 1 or 0 */
     struct sum_table series; /* (series, start) -> its last running total */
+    int64_t seen_ns;         /* when the newest of it came */
 };
 
 enum { SERIES_TIME_NS, SERIES_KNOWN }; /* values of an entry; `real` is the total */
@@ -84,9 +85,11 @@ static bool add_keys(struct points *p, struct postgres_link *link, struct error 
     for (size_t i = 0; i < p->keys.count; i++)
         postgres_array_bytes(&keys, entry_bytes(&p->keys.entries[i]));
     struct postgres_query *q =
-        postgres_prepare(link, "INSERT INTO point SELECT unnest($1) ON CONFLICT(key) DO NOTHING"
+        postgres_prepare(link, "INSERT INTO point SELECT unnest($1), $2 ON CONFLICT(key) DO NOTHING"
                                " RETURNING key");
-    bool ok = keys.count == 0 || (postgres_bind_array(q, 1, &keys, err) && note_new(p, q, err));
+    bool ok = keys.count == 0 || postgres_bind_array(q, 1, &keys, err);
+    postgres_bind_int(q, 2, p->seen_ns);
+    ok = ok && (keys.count == 0 || note_new(p, q, err));
     postgres_finalize(q);
     postgres_array_clear(&keys);
     return ok;
@@ -98,8 +101,8 @@ static const char SERIES_FIND[] =
     "SELECT s.series, s.start_ns, s.time_ns, s.value FROM unnest($1, $2) k(series, start_ns)"
     " JOIN series s ON s.series=k.series AND s.start_ns=k.start_ns";
 static const char SERIES_PUT[] =
-    "INSERT INTO series SELECT * FROM unnest($1, $2, $3, $4) ON CONFLICT(series, start_ns)"
-    " DO UPDATE SET time_ns=excluded.time_ns, value=excluded.value";
+    "INSERT INTO series SELECT *, $5 FROM unnest($1, $2, $3, $4) ON CONFLICT(series, start_ns)"
+    " DO UPDATE SET time_ns=excluded.time_ns, value=excluded.value, seen_ns=excluded.seen_ns";
 
 static bool take_series(struct points *p, struct postgres_query *q, struct error *err)
 {
@@ -138,6 +141,8 @@ static bool exchange_series(struct points *p, struct postgres_link *link, bool w
         struct postgres_query *q = postgres_prepare(link, write ? SERIES_PUT : SERIES_FIND);
         for (int c = 0; ok && c < (write ? 4 : 2); c++)
             ok = postgres_bind_array(q, c + 1, &columns[c], err);
+        if (write)
+            postgres_bind_int(q, 5, p->seen_ns);
         ok = ok && (write ? postgres_do(q, err) : take_series(p, q, err));
         postgres_finalize(q);
     }
@@ -225,8 +230,11 @@ bool postgres_points_put(struct postgres_messages *s, struct postgres_link *link
         return true;
     p.list = xcalloc(all, sizeof *p.list);
     for (size_t i = 0; ok && i < count; i++)
-        if (results[i].outcome == PUT_STORED)
+        if (results[i].outcome == PUT_STORED) {
+            int64_t received = (int64_t)batches[i].received_ns;
+            p.seen_ns = received > p.seen_ns ? received : p.seen_ns;
             ok = gather(&p, s, link, accounts, &batches[i], &results[i], err);
+        }
     ok = ok && add_keys(&p, link, err) && exchange_series(&p, link, false, err) &&
          count_points(&p, s, link, sums, err) && exchange_series(&p, link, true, err);
     free(p.list);

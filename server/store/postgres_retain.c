@@ -97,11 +97,15 @@ static bool forget_repeats(void *context, struct postgres_link *link, struct err
         key[i] = (uint8_t)(before / NS_PER_MS >> (40 - 8 * i));
     if (!lock_out_writers(link, err))
         return false;
-    struct postgres_query *points = postgres_prepare(link, "DELETE FROM point WHERE key<$1");
+    struct postgres_query *points =
+        postgres_prepare(link, "DELETE FROM point WHERE key<$1 AND seen_ns<$2");
     postgres_bind_blob(points, 1, bytes_make(key, sizeof key));
+    postgres_bind_int(points, 2, (int64_t)before);
     bool ok = postgres_do(points, err);
     postgres_finalize(points);
-    return ok && run_bound(link, "DELETE FROM series WHERE time_ns<$1", (int64_t)before, err) &&
+    return ok &&
+           run_bound(link, "DELETE FROM series WHERE time_ns<$1 AND seen_ns<$1", (int64_t)before,
+                     err) &&
            run_bound(link, "DELETE FROM stream WHERE seen_ns<$1", (int64_t)before, err);
 }
 

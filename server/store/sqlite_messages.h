@@ -92,8 +92,9 @@ bool usage_change(struct sqlite_messages *s, const struct message *m, const stru
 /* Only the sums that queries read: daily usage outlives the rows it was counted from. */
 bool usage_change_rollup(struct sqlite_messages *s, const struct message *m,
                          const struct row_ids *ids, int sign, struct error *err);
-bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta, int64_t system,
-                     int64_t person, bool *repeated, struct error *err);
+bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta,
+                     const struct message_batch *b, int64_t person, bool *repeated,
+                     struct error *err);
 bool sqlite_usage_read(struct message_store *store, const char *from_day, const char *to_day,
                        usage_visit *visit, void *context, struct error *err);
 

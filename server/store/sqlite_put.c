@@ -284,7 +284,7 @@ static bool put_point(struct sqlite_messages *s, const struct usage_delta *origi
                        delta.account_id, delta.time_ns, &repeated, err))
         return false;
     if (!repeated && (!write_text_id(s, delta.person, &person, err) ||
-                      !usage_put_point(s, &delta, b->system_id, person, &repeated, err)))
+                      !usage_put_point(s, &delta, b, person, &repeated, err)))
         return false;
     if (repeated)
         result->repeated++;

@@ -93,13 +93,17 @@ static bool forget_repeats(struct sqlite_messages *s, uint64_t now_ns, struct er
     uint8_t key[MESSAGE_KEY_BYTES] = {0};
     for (int i = 0; i < 6; i++)
         key[i] = (uint8_t)(before / NS_PER_MS >> (40 - 8 * i));
-    sqlite3_stmt *points = sqlite_prepare(s->writer, "DELETE FROM point WHERE key<?1", err);
+    sqlite3_stmt *points =
+        sqlite_prepare(s->writer, "DELETE FROM point WHERE key<?1 AND seen_ns<?2", err);
     if (!points)
         return false;
     sqlite_bind_raw(points, 1, key, sizeof key);
+    sqlite3_bind_int64(points, 2, (int64_t)before);
     bool ok = sqlite_do(s->writer, points, err);
     sqlite3_finalize(points);
-    return ok && run_bound(s, "DELETE FROM series WHERE time_ns<?1", (int64_t)before, err) &&
+    return ok &&
+           run_bound(s, "DELETE FROM series WHERE time_ns<?1 AND seen_ns<?1", (int64_t)before,
+                     err) &&
            run_bound(s, "DELETE FROM stream WHERE seen_ns<?1", (int64_t)before, err);
 }
 

@@ -88,5 +88,12 @@ static const char STEP_2[] =
     "CREATE INDEX message_type ON message(type, time_ns, model, tool, person, system, duration_ms,"
     " success);";
 
-const char *const SQLITE_MESSAGE_STEPS[] = {STEP_1, STEP_2};
+/*
+ * What recognises repeats of points is forgotten some time after it was last met, not after what the
+ * points tell of: days far back are imported, and repeated, as well.
+ */
+static const char STEP_3[] = "ALTER TABLE point ADD COLUMN seen_ns INTEGER NOT NULL DEFAULT 0;"
+                             "ALTER TABLE series ADD COLUMN seen_ns INTEGER NOT NULL DEFAULT 0;";
+
+const char *const SQLITE_MESSAGE_STEPS[] = {STEP_1, STEP_2, STEP_3};
 const int SQLITE_MESSAGE_STEP_COUNT = sizeof SQLITE_MESSAGE_STEPS / sizeof *SQLITE_MESSAGE_STEPS;

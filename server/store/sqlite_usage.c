@@ -74,8 +74,8 @@ bool usage_change(struct sqlite_messages *s, const struct message *m, const stru
  * What a running total adds to the last one of its start. Without one, all of it is new. A total
  * that arrives late is contained in a later one. One that fell has started over.
  */
-static bool difference(struct sqlite_messages *s, const struct usage_delta *delta, double *added,
-                       struct error *err)
+static bool difference(struct sqlite_messages *s, const struct usage_delta *delta,
+                       uint64_t received_ns, double *added, struct error *err)
 {
     sqlite3_stmt *find = s->write[WRITE_SERIES_FIND], *put = s->write[WRITE_SERIES_PUT];
     bool row = false;
@@ -98,22 +98,25 @@ static bool difference(struct sqlite_messages *s, const struct usage_delta *delt
     sqlite3_bind_int64(put, 2, (int64_t)delta->start_ns);
     sqlite3_bind_int64(put, 3, (int64_t)delta->time_ns);
     sqlite3_bind_double(put, 4, delta->value);
+    sqlite3_bind_int64(put, 5, (int64_t)received_ns);
     return sqlite_do(s->writer, put, err);
 }
 
-bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta, int64_t system,
-                     int64_t person, bool *repeated, struct error *err)
+bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta,
+                     const struct message_batch *b, int64_t person, bool *repeated,
+                     struct error *err)
 {
     sqlite3_stmt *point = s->write[WRITE_POINT], *q = s->write[WRITE_USAGE_METRIC];
     double added = delta->value;
     int64_t model, session, metric, attributes;
     sqlite_bind_raw(point, 1, delta->key, sizeof delta->key);
+    sqlite3_bind_int64(point, 2, (int64_t)b->received_ns);
     if (!sqlite_do(s->writer, point, err))
         return false;
     *repeated = sqlite3_changes(s->writer) == 0;
     if (*repeated)
         return true;
-    if (delta->cumulative && !difference(s, delta, &added, err))
+    if (delta->cumulative && !difference(s, delta, b->received_ns, &added, err))
         return false;
     if (added == 0)
         return true;
@@ -122,8 +125,13 @@ bool usage_put_point(struct sqlite_messages *s, const struct usage_delta *delta,
         !write_text_id(s, delta->metric, &metric, err) ||
         !write_text_id(s, delta->attributes, &attributes, err))
         return false;
-    const int64_t key[7] = {
-        (int64_t)(delta->time_ns / DAY_NS), person, system, model, session, metric, attributes};
+    const int64_t key[7] = {(int64_t)(delta->time_ns / DAY_NS),
+                            person,
+                            b->system_id,
+                            model,
+                            session,
+                            metric,
+                            attributes};
     for (int i = 0; i < 7; i++)
         sqlite3_bind_int64(q, i + 1, key[i]);
     sqlite3_bind_double(q, 8, added);

@@ -49,10 +49,11 @@ static const char *const SQL[WRITE_COUNT] = {
                                 " AND model=?4 AND session=?5 AND requests=0",
     [WRITE_USAGE_METRIC] = "INSERT INTO usage_metric VALUES(?1,?2,?3,?4,?5,?6,?7,?8)"
                            " ON CONFLICT DO UPDATE SET value=value+excluded.value",
-    [WRITE_POINT] = "INSERT INTO point(key) VALUES(?1) ON CONFLICT DO NOTHING",
+    [WRITE_POINT] = "INSERT INTO point(key,seen_ns) VALUES(?1,?2) ON CONFLICT DO NOTHING",
     [WRITE_SERIES_FIND] = "SELECT time_ns, value FROM series WHERE series=?1 AND start_ns=?2",
-    [WRITE_SERIES_PUT] = "INSERT INTO series VALUES(?1,?2,?3,?4)"
-                         " ON CONFLICT DO UPDATE SET time_ns=excluded.time_ns,value=excluded.value",
+    [WRITE_SERIES_PUT] = "INSERT INTO series(series,start_ns,time_ns,value,seen_ns)"
+                         " VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO UPDATE SET"
+                         " time_ns=excluded.time_ns,value=excluded.value,seen_ns=excluded.seen_ns",
     [WRITE_STREAM_FIND] = "SELECT first, last FROM stream WHERE system=?1 AND stream=?2 AND"
                           " signal=?3 AND first<=?5+1 AND last>=?4-1 ORDER BY first",
     [WRITE_STREAM_DELETE] = "DELETE FROM stream WHERE system=?1 AND stream=?2 AND signal=?3 AND"

@@ -914,6 +914,28 @@ START_TEST(expired_rows_go_and_the_sums_with_them)
 }
 END_TEST
 
+/* A device that was off for long, or an export of old files: sent twice, an hour apart. */
+START_TEST(points_of_days_far_back_count_once_after_housekeeping_too)
+{
+    const uint64_t day = UINT64_C(86400000000000);
+    uint64_t deleted = 0;
+    int rows = 0;
+    for (int round = 0; round < 2; round++) {
+        struct usage_delta usage =
+            point(SAMPLE_FROM_NS, 10, "claude_code.token.usage", "type=input");
+        struct message_batch batch = batch_of(NULL, 0);
+        batch.received_ns = SAMPLE_FROM_NS + 200 * day + (uint64_t)round * day / 24;
+        batch.usage = &usage;
+        batch.usage_count = 1;
+        put(batch);
+        expect_ok(store->kind->retain(store, batch.received_ns, &deleted, &err));
+    }
+    expect_ok(store->kind->usage(store, "2026-10-20", "2026-10-20", take_usage, &rows, &err));
+    ck_assert_int_eq(rows, 1);
+    ck_assert_int_eq(last_usage.input_tokens, 10);
+}
+END_TEST
+
 static bool expect_not_erased(void *context, const struct usage_row *row)
 {
     (void)context;
@@ -1080,6 +1102,7 @@ Suite *message_store_contract(const struct store_under_test *kind)
     tcase_add_test(tests, metrics_become_the_columns_of_daily_usage);
     tcase_add_test(tests, a_metric_is_added_up_by_its_own_attributes);
     tcase_add_test(tests, expired_rows_go_and_the_sums_with_them);
+    tcase_add_test(tests, points_of_days_far_back_count_once_after_housekeeping_too);
     tcase_add_test(tests, an_erased_person_stays_out);
     tcase_add_test(tests, what_was_put_survives_a_kill);
     tcase_add_test(tests, two_processes_write_the_same_store);
