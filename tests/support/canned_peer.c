@@ -1,116 +1,126 @@
 #include "tests/support/canned_peer.h"
 
-#include <arpa/inet.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/memory.h"
+#include "core/event/loop.h"
+#include "platform/socket.h"
 #include "tests/support/expect.h"
 
-enum { REQUEST_BYTES = 65536, MAX_VISITS = 16 };
+enum { REQUEST_BYTES = 65536 };
+
+/* One connection. */
+struct visit {
+    struct canned_peer *peer;
+    struct visit *next;
+    struct loop_watch *watch;
+    int fd;
+    size_t len;
+    char request[REQUEST_BYTES];
+};
 
 struct canned_peer {
     const char *answer;
+    struct loop *loop;
+    struct loop_watch *watch;
     int listener;
-    int stop_pipe[2];
-    uint16_t port;
     pthread_t thread;
+    struct visit *visits;
     atomic_int connections;
     pthread_mutex_t mutex; /* guards `request` */
     char request[REQUEST_BYTES];
     char shown[REQUEST_BYTES];
 };
 
-struct visit {
-    struct canned_peer *peer;
-    pthread_t thread;
-    int fd;
-};
-
-static size_t body_len(const char *head)
+static size_t body_len(struct bytes head)
 {
-    const char *line = strcasestr(head, "\r\ncontent-length:");
-    return line ? strtoul(line + 17, NULL, 10) : 0;
+    static const char name[] = "\r\ncontent-length:";
+    enum { NAME_LEN = sizeof name - 1 };
+    for (; head.len > NAME_LEN; head = bytes_make(head.data + 1, head.len - 1))
+        if (bytes_equal_ignoring_case(bytes_make(head.data, NAME_LEN), name))
+            return strtoul((const char *)head.data + NAME_LEN, NULL, 10);
+    return 0;
 }
 
-/* False when the test is over. */
-static bool wait_for(struct canned_peer *peer, int fd)
+static bool is_whole(const struct visit *visit)
 {
-    struct pollfd wait[2] = {{.fd = fd, .events = POLLIN},
-                             {.fd = peer->stop_pipe[0], .events = POLLIN}};
-    poll(wait, 2, -1);
-    return wait[1].revents == 0;
+    const char *end = strstr(visit->request, "\r\n\r\n");
+    size_t head = end ? (size_t)(end + 4 - visit->request) : 0;
+    return end && visit->len >= head + body_len(bytes_make(visit->request, head));
 }
 
-/* Reads one request; false when the client has gone or the test is over. */
-static bool read_request(struct canned_peer *peer, int fd, char *request)
+/* Closed or mute, but remembered: what it holds is freed at the end. */
+static void leave(struct visit *visit)
 {
-    size_t len = 0;
-    while (len + 1 < REQUEST_BYTES && wait_for(peer, fd)) {
-        ssize_t got = read(fd, request + len, REQUEST_BYTES - 1 - len);
-        if (got <= 0)
-            return false;
-        len += (size_t)got;
-        request[len] = '\0';
-        const char *end = strstr(request, "\r\n\r\n");
-        if (end && len >= (size_t)(end + 4 - request) + body_len(request))
-            return true;
+    loop_watch_remove(visit->watch);
+    visit->watch = NULL;
+    socket_close(visit->fd);
+}
+
+static void on_bytes(void *context, int fd, unsigned events)
+{
+    (void)events;
+    struct visit *visit = context;
+    struct canned_peer *peer = visit->peer;
+    ptrdiff_t got =
+        socket_read(fd, visit->request + visit->len, sizeof visit->request - 1 - visit->len);
+    if (got == SOCKET_AGAIN)
+        return;
+    if (got <= 0) {
+        leave(visit);
+        return;
     }
-    return false;
+    visit->len += (size_t)got;
+    visit->request[visit->len] = '\0';
+    if (!is_whole(visit))
+        return;
+    pthread_mutex_lock(&peer->mutex);
+    memcpy(peer->request, visit->request, visit->len + 1);
+    pthread_mutex_unlock(&peer->mutex);
+    visit->len = 0;
+    if (peer->answer && socket_write(fd, peer->answer, strlen(peer->answer)) < 0)
+        leave(visit);
+}
+
+static void on_visitor(void *context, int listener, unsigned events)
+{
+    (void)events;
+    struct canned_peer *peer = context;
+    struct socket_address from;
+    int fd = socket_accept(listener, &from);
+    if (fd < 0)
+        return;
+    struct visit *visit = xcalloc(1, sizeof *visit);
+    visit->peer = peer;
+    visit->fd = fd;
+    visit->next = peer->visits;
+    peer->visits = visit;
+    atomic_fetch_add(&peer->connections, 1);
+    visit->watch = loop_watch_add(peer->loop, fd, LOOP_READABLE, on_bytes, visit);
 }
 
 static void *serve(void *context)
 {
-    struct visit *visit = context;
-    struct canned_peer *peer = visit->peer;
-    char *request = malloc(REQUEST_BYTES);
-    while (request && read_request(peer, visit->fd, request)) {
-        pthread_mutex_lock(&peer->mutex);
-        strcpy(peer->request, request);
-        pthread_mutex_unlock(&peer->mutex);
-        if (peer->answer && write(visit->fd, peer->answer, strlen(peer->answer)) < 0)
-            break;
-    }
-    close(visit->fd);
-    free(request);
-    return NULL;
-}
-
-static void *accept_all(void *context)
-{
     struct canned_peer *peer = context;
-    struct visit visits[MAX_VISITS];
-    int count = 0;
-    while (count < MAX_VISITS && wait_for(peer, peer->listener)) {
-        visits[count] = (struct visit){.peer = peer, .fd = accept(peer->listener, NULL, NULL)};
-        atomic_fetch_add(&peer->connections, 1);
-        if (pthread_create(&visits[count].thread, NULL, serve, &visits[count]) == 0)
-            count++;
-    }
-    for (int i = 0; i < count; i++)
-        pthread_join(visits[i].thread, NULL);
+    loop_run(peer->loop);
     return NULL;
 }
 
 struct canned_peer *canned_peer_create(const char *answer)
 {
-    struct canned_peer *peer = calloc(1, sizeof *peer);
-    ck_assert_ptr_nonnull(peer);
+    struct canned_peer *peer = xcalloc(1, sizeof *peer);
+    struct error err;
     peer->answer = answer;
     pthread_mutex_init(&peer->mutex, NULL);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    peer->listener = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(peer->listener, (struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(listen(peer->listener, MAX_VISITS), 0);
-    ck_assert_int_eq(getsockname(peer->listener, (struct sockaddr *)&address, &size), 0);
-    peer->port = ntohs(address.sin_port);
-    ck_assert_int_eq(pipe(peer->stop_pipe), 0);
-    ck_assert_int_eq(pthread_create(&peer->thread, NULL, accept_all, peer), 0);
+    peer->loop = loop_create(&err);
+    ck_assert_msg(peer->loop != NULL, "%s", err.cause);
+    peer->listener = socket_listen("127.0.0.1:0", false, &err);
+    ck_assert_msg(peer->listener >= 0, "%s", err.cause);
+    peer->watch = loop_watch_add(peer->loop, peer->listener, LOOP_READABLE, on_visitor, peer);
+    ck_assert_int_eq(pthread_create(&peer->thread, NULL, serve, peer), 0);
     return peer;
 }
 
@@ -118,18 +128,25 @@ void canned_peer_destroy(struct canned_peer *peer)
 {
     if (!peer)
         return;
-    ck_assert_int_eq(write(peer->stop_pipe[1], "", 1), 1);
+    loop_stop(peer->loop);
     pthread_join(peer->thread, NULL);
-    close(peer->listener);
-    close(peer->stop_pipe[0]);
-    close(peer->stop_pipe[1]);
+    loop_watch_remove(peer->watch);
+    socket_close(peer->listener);
+    while (peer->visits) {
+        struct visit *visit = peer->visits;
+        peer->visits = visit->next;
+        if (visit->watch)
+            leave(visit);
+        free(visit);
+    }
+    loop_destroy(peer->loop);
     pthread_mutex_destroy(&peer->mutex);
     free(peer);
 }
 
 uint16_t canned_peer_port(const struct canned_peer *peer)
 {
-    return peer->port;
+    return socket_port(peer->listener);
 }
 
 const char *canned_peer_request(struct canned_peer *peer)

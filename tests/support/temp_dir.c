@@ -35,7 +35,8 @@ static bool keep_name(void *context, const char *name)
     return true;
 }
 
-static void remove_tree(const char *path)
+/* What is in a directory, with its path; nothing for a file. */
+static struct names entries_of(const char *path)
 {
     struct error ignored;
     struct fs_stat info;
@@ -44,12 +45,41 @@ static void remove_tree(const char *path)
         (void)!fs_real.list(NULL, path, keep_name, &names, &ignored);
     for (size_t i = 0; i < names.count; i++) {
         char *entry = xasprintf("%s/%s", path, names.list[i]);
-        remove_tree(entry);
-        free(entry);
         free(names.list[i]);
+        names.list[i] = entry;
     }
-    free(names.list);
+    return names;
+}
+
+static void names_clear(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->list[i]);
+    free(names->list);
+}
+
+static void remove_tree(const char *path)
+{
+    struct error ignored;
+    struct names names = entries_of(path);
+    for (size_t i = 0; i < names.count; i++)
+        remove_tree(names.list[i]);
+    names_clear(&names);
     (void)!fs_real.remove(NULL, path, &ignored);
+}
+
+bool temp_dir_holds(const char *dir, const char *text)
+{
+    struct error ignored;
+    struct names names = entries_of(dir);
+    struct buffer content = {.max_bytes = 256 * MIB};
+    bool found = fs_read_file(&fs_real, dir, &content, &ignored) &&
+                 bytes_contain(buffer_bytes(&content), text);
+    for (size_t i = 0; i < names.count && !found; i++)
+        found = temp_dir_holds(names.list[i], text);
+    buffer_clear(&content);
+    names_clear(&names);
+    return found;
 }
 
 void temp_dir_remove(char *dir)

@@ -6,6 +6,7 @@
 #include "tests/agent/relay/rig.h"
 #include "tests/support/expect.h"
 #include "tests/support/make_logs.h"
+#include "tests/support/temp_dir.h"
 
 static struct rig rig;
 static struct fake_destination *fake;
@@ -63,9 +64,7 @@ START_TEST(a_batch_whose_answer_was_lost_is_not_doubled)
     rig_send(&rig, 0, 5);
     ck_assert(fake_destination_wait_records(fake, 5));
     rig_stop(&rig); /* perhaps before the position was saved */
-    char *positions = xasprintf("rm -rf '%s/positions'", rig.spool_dir);
-    ck_assert_int_eq(system(positions), 0); /* and now certainly not */
-    free(positions);
+    temp_dir_remove(xasprintf("%s/positions", rig.spool_dir)); /* and now certainly not */
     rig_start(&rig);
     rig_send(&rig, 5, 5);
     ck_assert(fake_destination_wait_records(fake, 10));
@@ -82,9 +81,7 @@ START_TEST(batches_cut_differently_after_a_restart_are_not_doubled)
         ck_assert(fake_destination_wait_records(fake, i + 1)); /* a batch each */
     }
     rig_stop(&rig);
-    char *positions = xasprintf("rm -rf '%s/positions'", rig.spool_dir);
-    ck_assert_int_eq(system(positions), 0);
-    free(positions);
+    temp_dir_remove(xasprintf("%s/positions", rig.spool_dir));
     fake_destination_down(fake);
     rig_start(&rig);
     for (unsigned i = 12; i < 20; i++)

@@ -1,30 +1,29 @@
 #include "tests/core/http/raw.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "core/event/loop.h"
+#include "platform/socket.h"
 #include "tests/support/expect.h"
 
 enum { PATIENCE_MS = 10000, SILENCE_MS = 60 };
 
+static struct error err;
+
 int raw_connect(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    char text[8];
+    snprintf(text, sizeof text, "%u", port);
+    int fd = socket_connect("127.0.0.1", text, PATIENCE_MS, &err);
+    ck_assert_msg(fd >= 0, "%s", err.cause);
     return fd;
 }
 
 void raw_send_bytes(int fd, struct bytes data)
 {
     while (data.len > 0) {
-        ssize_t sent = send(fd, data.data, data.len, MSG_NOSIGNAL);
+        ptrdiff_t sent = socket_write(fd, data.data, data.len);
         if (sent <= 0)
             return;
         data = bytes_make(data.data + sent, data.len - (size_t)sent);
@@ -39,10 +38,9 @@ void raw_send(int fd, const char *text)
 /* Reads one byte; false at the end. A reset is a failed test. */
 static bool read_byte(int fd, char *out)
 {
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    ck_assert_msg(poll(&wait, 1, PATIENCE_MS) == 1, "the server says nothing");
-    ssize_t got = read(fd, out, 1);
-    ck_assert_msg(got >= 0, "the connection broke: %s", strerror(errno));
+    ptrdiff_t got = socket_read(fd, out, 1);
+    ck_assert_msg(got != SOCKET_AGAIN, "the server says nothing");
+    ck_assert_msg(got >= 0, "the connection broke, or the server says nothing");
     return got == 1;
 }
 
@@ -73,9 +71,7 @@ void raw_read(int fd, struct raw_answer *answer)
     size_t len = strtoul(line + 18, NULL, 10);
     ck_assert_uint_lt(len, sizeof answer->body);
     while (answer->body_len < len) {
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-        ck_assert_int_eq(poll(&wait, 1, PATIENCE_MS), 1);
-        ssize_t got = read(fd, answer->body + answer->body_len, len - answer->body_len);
+        ptrdiff_t got = socket_read(fd, answer->body + answer->body_len, len - answer->body_len);
         ck_assert_msg(got > 0, "the answer ends within its body");
         answer->body_len += (size_t)got;
     }
@@ -88,14 +84,58 @@ bool raw_is_closed(int fd)
     return !read_byte(fd, &byte);
 }
 
+struct waiting {
+    struct loop *loop;
+    bool came;
+};
+
+static void on_ready(void *context, int fd, unsigned events)
+{
+    (void)fd;
+    (void)events;
+    struct waiting *waiting = context;
+    waiting->came = true;
+    loop_stop(waiting->loop);
+}
+
+static void on_limit(void *context)
+{
+    struct waiting *waiting = context;
+    loop_stop(waiting->loop);
+}
+
+/* Whether there is something to read, or the end, within `limit_ms`; takes nothing of it. */
+static bool comes_within(int fd, uint64_t limit_ms)
+{
+    struct waiting waiting = {.loop = loop_create(&err)};
+    ck_assert_msg(waiting.loop != NULL, "%s", err.cause);
+    struct loop_watch *watch = loop_watch_add(waiting.loop, fd, LOOP_READABLE, on_ready, &waiting);
+    struct loop_timer *timer = loop_timer_create(waiting.loop, on_limit, &waiting);
+    loop_timer_set(timer, limit_ms);
+    loop_run(waiting.loop);
+    loop_timer_destroy(timer);
+    loop_watch_remove(watch);
+    loop_destroy(waiting.loop);
+    return waiting.came;
+}
+
 bool raw_is_silent(int fd)
 {
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    return poll(&wait, 1, SILENCE_MS) == 0;
+    return !comes_within(fd, SILENCE_MS);
+}
+
+bool raw_has_spoken(int fd)
+{
+    return comes_within(fd, PATIENCE_MS);
 }
 
 bool raw_has_header(const struct raw_answer *answer, const char *line)
 {
-    const char *at = strcasestr(answer->head, line);
-    return at && strncmp(at - 2, "\r\n", 2) == 0 && strncmp(at + strlen(line), "\r\n", 2) == 0;
+    struct bytes rest = bytes_of(answer->head);
+    size_t len = strlen(line);
+    for (; rest.len >= len + 4; rest = bytes_make(rest.data + 1, rest.len - 1))
+        if (memcmp(rest.data, "\r\n", 2) == 0 && memcmp(rest.data + 2 + len, "\r\n", 2) == 0 &&
+            bytes_equal_ignoring_case(bytes_make(rest.data + 2, len), line))
+            return true;
+    return false;
 }

@@ -1,12 +1,11 @@
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/event/loop.h"
 #include "core/http/client.h"
+#include "platform/socket.h"
 #include "tests/support/canned_peer.h"
+#include "tests/support/environment.h"
 #include "tests/support/expect.h"
 
 static const char ok_answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Seen: yes\r\n\r\nhello";
@@ -31,7 +30,7 @@ static void setup(void)
     static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
                                         "ALL_PROXY",  "no_proxy",    "NO_PROXY"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unsetenv(names[i]);
+        environment_set(names[i], NULL);
     memset(&last, 0, sizeof last);
     loop = loop_create(&err);
     client = http_client_create(loop, &err);
@@ -74,6 +73,15 @@ static void run(const struct http_call *call)
     last.count = 0;
 }
 
+/* Whether one of its lines starts with this, in whatever case. */
+static bool has_header(const char *request, const char *name)
+{
+    for (const char *at = request; (at = strstr(at, "\r\n")); at += 2)
+        if (strncasecmp(at + 2, name, strlen(name)) == 0)
+            return true;
+    return false;
+}
+
 START_TEST(a_post_carries_its_headers_and_body_and_nothing_surprising)
 {
     struct canned_peer *peer = canned_peer_create(ok_answer);
@@ -91,8 +99,8 @@ START_TEST(a_post_carries_its_headers_and_body_and_nothing_surprising)
     ck_assert_ptr_nonnull(strstr(request, "\r\nX-Token: t\r\n"));
     ck_assert_ptr_nonnull(strstr(request, "\r\nContent-Length: 7\r\n"));
     ck_assert_ptr_nonnull(strstr(request, "\r\n\r\npayload"));
-    ck_assert_ptr_null(strcasestr(request, "expect:"));
-    ck_assert_ptr_null(strcasestr(request, "content-type:"));
+    ck_assert(!has_header(request, "expect:"));
+    ck_assert(!has_header(request, "content-type:"));
     canned_peer_destroy(peer);
 }
 END_TEST
@@ -152,26 +160,19 @@ START_TEST(an_answer_over_the_limit_is_a_failure_that_says_so)
 }
 END_TEST
 
-/* A port that was free a moment ago: bound, not listening. */
-static int reserve_port(uint16_t *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
 START_TEST(a_refused_connection_is_told_from_an_unknown_name)
 {
-    uint16_t port;
-    int fd = reserve_port(&port);
-    run(&(struct http_call){.method = "GET", .url = url_of(port)});
+    /* A client's own port is taken, and nobody listens there. */
+    struct canned_peer *peer = canned_peer_create(NULL);
+    char port[8];
+    snprintf(port, sizeof port, "%u", canned_peer_port(peer));
+    int fd = socket_connect("127.0.0.1", port, 10000, &err);
+    ck_assert_msg(fd >= 0, "%s", err.cause);
+    run(&(struct http_call){.method = "GET", .url = url_of(socket_port(fd))});
     ck_assert_int_eq(last.stage, HTTP_STAGE_CONNECT);
     ck_assert_str_ne(last.error, "");
-    close(fd);
+    socket_close(fd);
+    canned_peer_destroy(peer);
 
     run(&(struct http_call){.method = "GET", .url = "http://no-such-host.invalid/"});
     ck_assert_int_eq(last.stage, HTTP_STAGE_RESOLVE);
@@ -228,7 +229,7 @@ static void use_proxy(uint16_t port)
 {
     char proxy[64];
     snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", port);
-    setenv("http_proxy", proxy, 1);
+    environment_set("http_proxy", proxy);
 }
 
 START_TEST(the_proxy_of_the_environment_is_used)
@@ -240,7 +241,7 @@ START_TEST(the_proxy_of_the_environment_is_used)
     const char *expected = "GET http://telemetry.invalid/x HTTP/1.1";
     ck_assert_int_eq(strncmp(canned_peer_request(proxy), expected, strlen(expected)), 0);
 
-    setenv("NO_PROXY", "telemetry.invalid", 1);
+    environment_set("NO_PROXY", "telemetry.invalid");
     run(&(struct http_call){.method = "GET", .url = "http://telemetry.invalid/x"});
     ck_assert_int_eq(last.stage, HTTP_STAGE_RESOLVE);
     canned_peer_destroy(proxy);

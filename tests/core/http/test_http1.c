@@ -1,12 +1,10 @@
 /* What the server does with every kind of HTTP/1 request, seen from a raw socket. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/http/client.h"
 #include "core/http/http1_head.h"
+#include "platform/socket.h"
 #include "tests/core/http/echo_server.h"
 #include "tests/core/http/raw.h"
 #include "tests/support/expect.h"
@@ -28,7 +26,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    close(fd);
+    socket_close(fd);
     echo_server_destroy(echo);
 }
 
@@ -43,7 +41,7 @@ static void expect_answer(int status, const char *body)
 /* Sends it on a fresh connection; expects this status, then the end. */
 static void expect_refused(const char *request, int status)
 {
-    close(fd);
+    socket_close(fd);
     fd = raw_connect(echo_server_port(echo));
     raw_send(fd, request);
     raw_read(fd, &answer);
@@ -54,7 +52,7 @@ static void expect_refused(const char *request, int status)
 
 static void expect_served(const char *request)
 {
-    close(fd);
+    socket_close(fd);
     fd = raw_connect(echo_server_port(echo));
     raw_send(fd, request);
     raw_read(fd, &answer);
@@ -111,7 +109,7 @@ END_TEST
 START_TEST(a_client_that_stopped_sending_still_gets_its_answers)
 {
     raw_send(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\nGET /after HTTP/1.1\r\nHost: x\r\n\r\n");
-    shutdown(fd, SHUT_WR);
+    socket_shut(fd);
     expect_answer(200, "late");
     expect_answer(200, "late");
     ck_assert(raw_is_closed(fd));
@@ -239,7 +237,7 @@ START_TEST(a_head_over_16_kib_is_431_and_one_below_is_served)
     raw_send_bytes(fd, buffer_bytes(&head));
     expect_answer(431, NULL);
     ck_assert(raw_is_closed(fd));
-    close(fd);
+    socket_close(fd);
 
     while (head.len < MIB)
         ck_assert(buffer_append_byte(&head, 'a'));
@@ -301,8 +299,8 @@ START_TEST(a_refused_upload_of_100_mib_reads_its_answer)
     for (int i = 0; i < MIB_COUNT; i++) {
         struct bytes rest = bytes_make(chunk, MIB);
         while (rest.len > 0) {
-            ssize_t sent = send(fd, rest.data, rest.len, MSG_NOSIGNAL);
-            ck_assert_msg(sent > 0, "the server stopped reading at %d MiB: %s", i, strerror(errno));
+            ptrdiff_t sent = socket_write(fd, rest.data, rest.len);
+            ck_assert_msg(sent > 0, "the server stopped reading at %d MiB", i);
             rest = bytes_make(rest.data + sent, rest.len - (size_t)sent);
         }
     }
@@ -389,7 +387,7 @@ START_TEST(a_large_body_and_a_large_answer_pass)
     struct buffer back = {.max_bytes = 8 * MIB};
     ck_assert(buffer_reserve(&back, 5 * MIB));
     while (back.len < 5 * MIB) {
-        ssize_t got = read(fd, back.data + back.len, 5 * MIB - back.len);
+        ptrdiff_t got = socket_read(fd, back.data + back.len, 5 * MIB - back.len);
         ck_assert_int_gt(got, 0);
         back.len += (size_t)got;
     }
@@ -410,13 +408,13 @@ START_TEST(an_incomplete_head_is_408_at_its_absolute_deadline)
     ck_assert(raw_is_closed(fd));
 
     /* The same for a second request; a connection on which nothing ever came just ends. */
-    close(fd);
+    socket_close(fd);
     fd = raw_connect(echo_server_port(echo));
     raw_send(fd, "GET /who HTTP/1.1\r\nHost: x\r\n\r\n");
     expect_answer(200, NULL);
     raw_send(fd, "G");
     expect_answer(408, NULL);
-    close(fd);
+    socket_close(fd);
     fd = raw_connect(echo_server_port(echo));
     ck_assert(raw_is_closed(fd));
 }
@@ -441,7 +439,7 @@ START_TEST(a_body_below_the_minimum_rate_is_408)
     ck_assert(raw_is_closed(fd));
 
     /* A fast start does not excuse a standstill later. */
-    close(fd);
+    socket_close(fd);
     fd = raw_connect(echo_server_port(echo));
     char many[50001];
     memset(many, 'y', sizeof many - 1);
@@ -476,7 +474,7 @@ START_TEST(further_connections_wait_until_one_ends)
     ck_assert(raw_is_silent(second));
     echo_server_release(echo);
     expect_answer(200, NULL);
-    close(fd);
+    socket_close(fd);
     fd = second;
     expect_answer(200, "x");
 }
@@ -500,9 +498,9 @@ START_TEST(at_the_cap_the_connection_silent_longest_gives_way)
     echo_server_release(echo);
     raw_read(busy, &answer);
     ck_assert_int_eq(answer.status, 200);
-    close(silent);
-    close(busy);
-    close(fresh);
+    socket_close(silent);
+    socket_close(busy);
+    socket_close(fresh);
 }
 END_TEST
 
@@ -510,7 +508,7 @@ START_TEST(answers_after_the_connection_or_the_server_died_go_nowhere)
 {
     raw_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
     echo_server_wait_for_held(echo, 1);
-    close(fd);
+    socket_close(fd);
     echo_server_release(echo);
     fd = raw_connect(echo_server_port(echo));
     raw_send(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -545,10 +543,10 @@ START_TEST(draining_answers_what_has_come_and_ends_the_rest)
     echo_server_release(echo);
     expect_answer(200, "late");
     ck_assert(raw_is_closed(fd));
-    close(idle);
-    close(half);
-    close(unread);
-    close(fresh);
+    socket_close(idle);
+    socket_close(half);
+    socket_close(unread);
+    socket_close(fresh);
     echo_server_wait_drained(echo);
 }
 END_TEST
