@@ -8,14 +8,15 @@ mkdir -p "$out"
 
 # A program of one file on the release build's libraries.
 mapfile -t libraries < <(find build/release -name '*.a' | sort)
-read -ra packages <<<"$(pkg-config --libs libevent_core openssl libnghttp2 libcurl zlib yaml-0.1 libcjson sqlite3)"
+read -ra packages <<<"$(pkg-config --libs libevent_core openssl libnghttp2 libcurl zlib yaml-0.1 libcjson sqlite3 libpq)"
+read -ra headers <<<"$(pkg-config --cflags libpq)"
 compile() {
-  cc -std=c17 -O2 -D_GNU_SOURCE -I. -o "$out/$1" "bench/$1.c" \
+  cc -std=c17 -O2 -D_GNU_SOURCE -I. "${headers[@]}" -o "$out/$1" "bench/$1.c" \
     -Wl,--start-group "${libraries[@]}" -Wl,--end-group "${packages[@]}" -lpthread -lm
 }
 
 status=0
-for name in otlp_decode spool store; do
+for name in otlp_decode spool; do
   echo "== $name"
   if compile "$name"; then
     "$out/$name" || status=1
@@ -23,6 +24,12 @@ for name in otlp_decode spool store; do
     status=1
   fi
 done
+echo "== store"
+if compile store; then
+  python3 bench/postgres.py "$out/store" || status=1
+else
+  status=1
+fi
 echo "== http"
 bash bench/http.sh || status=1
 echo "== relay"

@@ -2,11 +2,8 @@
  * What the SQLite store costs a row, against a bare prepared INSERT of the same rows into the same
  * table with the same indexes, in the same run; and what a query of daily sums saves.
  *
- *   cmake --build build/release --target store && gcc -O2 -DNDEBUG -I. bench/store.c
- * build/release/server/store/libstore.a build/release/server/message/libmessage.a
- * build/release/core/{crypto/libcrypto.a,otlp/libcore_otlp.a,json/libcore_json.a}
- * build/release/platform/libplatform.a build/release/base/libbase.a -lsqlite3 -lcrypto -lm
- * -o build/store_bench && build/store_bench DIR
+ *   bench/run.sh compiles it; build/bench/store DIR [URL]. With the URL of a PostgreSQL database that may
+ * be emptied (bench/postgres.py gives one), the same rows and questions go there, too, in turns.
  *
  * 40,000 rows of about 1 KB in transactions of 1000: 200 people, 2000 sessions, 4 models; a quarter
  * are model requests and an eighth tool uses, which can be joined and are looked up for it.
@@ -17,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <libpq-fe.h>
 #include <sqlite3.h>
 
 #include "base/arena.h"
@@ -100,13 +98,18 @@ static void make_row(struct message *m, unsigned i)
         m->key[6 + b] = (uint8_t)(hash >> (56 - 8 * b));
 }
 
+static struct message_store *open_url(const char *url)
+{
+    struct message_store *store = message_store_open(url, &err);
+    must(store != NULL, "open");
+    return store;
+}
+
 static struct message_store *open_store(const char *path)
 {
     char url[600];
     snprintf(url, sizeof url, "sqlite:%s", path);
-    struct message_store *store = message_store_open(url, &err);
-    must(store != NULL, "open");
-    return store;
+    return open_url(url);
 }
 
 static double put_all(struct message_store *store)
@@ -207,18 +210,20 @@ static bool count_row(void *context, const struct aggregate_row *row)
     return true;
 }
 
-static double ask(struct message_store *store, bool from_rows)
+enum question { DAILY_SUMS, ROWS_READ, PERCENTILES };
+
+static double ask(struct message_store *store, enum question question)
 {
     const struct aggregate_group group = {.field = FIELD_MODEL};
-    const struct aggregate_metric metrics[] = {{.function = AGGREGATE_SUM,
-                                                .field = FIELD_COST_MICROCENTS},
-                                               {.function = AGGREGATE_SUM,
-                                                .field = FIELD_INPUT_TOKENS}};
+    const struct aggregate_metric metrics[] = {
+        {.function = AGGREGATE_SUM, .field = FIELD_COST_MICROCENTS},
+        {.function = AGGREGATE_SUM, .field = FIELD_INPUT_TOKENS},
+        {.function = AGGREGATE_P99, .field = FIELD_DURATION_MS}};
     struct aggregate_query query = {.groups = &group,
                                     .group_count = 1,
                                     .metrics = metrics,
-                                    .metric_count = 2};
-    query.where.from_ns = from_rows ? 1 : 0; /* no whole day: the rows must answer */
+                                    .metric_count = question == PERCENTILES ? 3 : 2};
+    query.where.from_ns = question == DAILY_SUMS ? 0 : 1; /* no whole day: the rows must answer */
     int seen = 0;
     double start = now_s();
     must(store->kind->aggregate(store, &query, count_row, &seen, &err), "aggregate");
@@ -236,6 +241,61 @@ static void remove_files(const char *path)
     }
 }
 
+/* Away with what an earlier turn left there. */
+static void empty_postgres(const char *url)
+{
+    PGconn *pg = PQconnectdb(url);
+    PQclear(PQexec(pg, "SET client_min_messages=warning; DROP SCHEMA IF EXISTS messages CASCADE"));
+    must(PQstatus(pg) == CONNECTION_OK, "connect");
+    PQfinish(pg);
+}
+
+struct measures {
+    double put, one, sums, scan, tails; /* seconds: all rows; one row; questions */
+};
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* A row alone in its transaction: what one request waits for on an idle server. */
+static double put_one(struct message_store *store, unsigned number)
+{
+    struct message row = rows[0];
+    struct put_result result;
+    struct message_batch batch = {.system_id = 1, .messages = &row, .message_count = 1};
+    row.join_hash = 0;
+    memset(row.key + 6, 0xff, 10);
+    memcpy(row.key + 8, &number, sizeof number);
+    double start = now_s();
+    must(store->kind->put(store, &batch, 1, &result, &err), "put one");
+    must(result.inserted == 1, "one row");
+    return now_s() - start;
+}
+
+static void measure(struct message_store *store, struct measures *best)
+{
+    static unsigned number;
+    best->put = least(best->put, put_all(store));
+    for (int again = 0; again < 3; again++) {
+        best->sums = least(best->sums, ask(store, DAILY_SUMS));
+        best->scan = least(best->scan, ask(store, ROWS_READ));
+        best->tails = least(best->tails, ask(store, PERCENTILES));
+    }
+    for (int again = 0; again < 20; again++)
+        best->one = least(best->one, put_one(store, number++));
+    store->kind->close(store);
+}
+
+static void tell(const char *name, const struct measures *m)
+{
+    printf("%-8s put %7.0f rows/s, one row %6.2f ms; by model: %6.2f ms from daily sums, %7.2f ms "
+           "from %d"
+           " rows, %7.2f ms the 99th percentile\n",
+           name, ROWS / m->put, m->one * 1e3, m->sums * 1e3, m->scan * 1e3, ROWS, m->tails * 1e3);
+}
+
 int main(int argc, char **argv)
 {
     char path[512];
@@ -243,26 +303,29 @@ int main(int argc, char **argv)
     rows = arena_alloc_many(&arena, ROWS, sizeof *rows);
     for (unsigned i = 0; i < ROWS; i++)
         make_row(&rows[i], i);
-    double best_put = 1e9, best_bare = 1e9, sums = 1e9, scan = 1e9;
+    struct measures sqlite = {1e9, 1e9, 1e9, 1e9, 1e9}, postgres = sqlite;
+    double bare = 1e9;
     for (int i = 0; i < TRIES; i++) {
         remove_files(path);
-        double bare = insert_bare(path);
+        bare = least(bare, insert_bare(path));
         remove_files(path);
-        struct message_store *store = open_store(path);
-        double put = put_all(store);
-        for (int again = 0; again < 3; again++) {
-            double from_sums = ask(store, false), from_rows = ask(store, true);
-            sums = from_sums < sums ? from_sums : sums;
-            scan = from_rows < scan ? from_rows : scan;
+        measure(open_store(path), &sqlite);
+        if (argc > 2) {
+            empty_postgres(argv[2]);
+            measure(open_url(argv[2]), &postgres);
         }
-        store->kind->close(store);
-        best_put = put < best_put ? put : best_put;
-        best_bare = bare < best_bare ? bare : best_bare;
     }
     remove_files(path);
-    printf("store.put    %8.0f rows/s, bare insert %8.0f rows/s, ratio %.2f\n", ROWS / best_put,
-           ROWS / best_bare, best_bare / best_put);
-    printf("aggregate    %8.2f ms from daily sums, %8.2f ms from %d rows\n", sums * 1e3, scan * 1e3,
-           ROWS);
+    printf("store.put    %8.0f rows/s, bare insert %8.0f rows/s, ratio %.2f\n", ROWS / sqlite.put,
+           ROWS / bare, bare / sqlite.put);
+    tell("SQLite", &sqlite);
+    if (argc > 2) {
+        tell("Postgres", &postgres);
+        printf("Postgres to SQLite: put %.2f, one row %.2f, daily sums %.2f, rows %.2f, percentile "
+               "%.2f"
+               " of the time\n",
+               postgres.put / sqlite.put, postgres.one / sqlite.one, postgres.sums / sqlite.sums,
+               postgres.scan / sqlite.scan, postgres.tails / sqlite.tails);
+    }
     return 0;
 }

@@ -33,6 +33,9 @@ def _ordinary_user():
 class Cluster:
     """Use it as a context manager; `url` is that of its one database."""
 
+    def __init__(self, durable=False):
+        self.durable = durable  # as it comes; otherwise nothing waits for the disk
+
     def __enter__(self):
         self.bin = _programs()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="claude-telemetry-postgres-"))
@@ -47,7 +50,7 @@ class Cluster:
         self._run("initdb", "--pgdata", self.data, "--username=ct", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
         self.program = programs.Program(
             [*self.prefix, self.bin / "postgres", "-D", self.data, "-k", self.folder, "-c", "listen_addresses=",
-             "-c", "unix_socket_permissions=0777", "-c", "fsync=off", "-c", "shared_buffers=32MB"], self.folder / "postgres.log")
+             "-c", "unix_socket_permissions=0777", "-c", f"fsync={'on' if self.durable else 'off'}", "-c", "shared_buffers=128MB"], self.folder / "postgres.log")
         self.start()
         return self
 
