@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/server/message_store_who.h"
 #include "tests/server/naive_aggregate.h"
 #include "tests/server/sample_rows.h"
 #include "tests/support/expect.h"
@@ -727,7 +728,12 @@ START_TEST(what_would_take_too_long_or_too_much_is_refused)
     }
     const struct message_query slow = {.filters = filters, .filter_count = 24, .time_limit_ms = 1};
     uint64_t count;
-    expect_fail(store->kind->count(store, &slow, &count, &err), FAIL_BUSY);
+    /* An answer that came while this process was not run is in time; not again and again. */
+    bool answered = true;
+    for (int tries = 0; answered && tries < 100; tries++)
+        answered = store->kind->count(store, &slow, &count, &err);
+    ck_assert(!answered);
+    ck_assert_int_eq(err.kind, FAIL_BUSY);
     ck_assert_str_ne(err.remedy, "");
 
     const struct aggregate_metric senseless = {.function = AGGREGATE_SUM, .field = FIELD_MODEL};
@@ -1107,5 +1113,6 @@ Suite *message_store_contract(const struct store_under_test *kind)
     tcase_add_test(tests, what_was_put_survives_a_kill);
     tcase_add_test(tests, two_processes_write_the_same_store);
     suite_add_tcase(suite, tests);
+    suite_add_tcase(suite, message_store_who(kind));
     return suite;
 }

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from tests.system import test_query  # noqa: E402
-from tests.system.support import load, postgres, programs  # noqa: E402
+from tests.system.support import load, otlp, postgres, programs  # noqa: E402
 
 ROUNDS = int(os.environ.get("CT_ROUNDS", "6"))
 SEED = int(os.environ.get("CT_SEED", str(time.time_ns() % 1_000_000)))
@@ -74,6 +74,27 @@ class Crashes(unittest.TestCase):
                 generator.stop()
                 agent.program.stop()
                 server.program.stop()
+
+    def test_a_database_that_is_down_refuses_and_loses_nothing(self):
+        with programs.Folder() as folder:
+            server = programs.Server(folder, stores=stores()).set_up().start()
+            headers = {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {server.token}"}
+
+            def send(mark):
+                return programs.http("POST", server.url + "/v1/logs", otlp.marked_request([mark]), headers)[0]
+            try:
+                self.assertEqual(send("before"), 200)
+                self.crash_database()
+                self.assertEqual(send("meanwhile"), 503)
+                self.assertEqual(programs.http("GET", server.url + "/readyz")[0], 503)
+                self.assertIn("PostgreSQL", server.program.log.read_text())
+                cluster.start()
+                programs.wait_until(lambda: send("after") == 200, 30, "rows are stored again")
+                self.assertEqual({row["metadata"]["request_id"] for row in server.messages(type="ai.generation")}, {"before", "after"})
+            finally:
+                server.program.stop()
+                if not cluster.program.process:
+                    cluster.start()
 
 
 if __name__ == "__main__":
