@@ -61,8 +61,8 @@ static bool load_key(struct login *l, struct error *err)
         return false;
     uint8_t fresh[KEY_BYTES];
     platform_random(fresh, sizeof fresh);
-    /* Reading back settles which of two processes that start together was last. */
-    return l->control->kind->value_put(l->control, key_name, bytes_make(fresh, sizeof fresh),
+    /* Of processes that start together one was first: all read its key. */
+    return l->control->kind->value_add(l->control, key_name, bytes_make(fresh, sizeof fresh),
                                        err) &&
            read_key(l, err);
 }

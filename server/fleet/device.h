@@ -40,9 +40,9 @@ MUST_USE bool fleet_create_token(struct fleet *fleet, const struct fleet_device 
 bool fleet_renew_token(struct fleet *fleet, const struct fleet_device *device,
                        char text[TOKEN_BYTES]);
 
-/* Sets the device's state from its facts; a change is stored and logged, the device is not. */
-MUST_USE bool fleet_judge(struct fleet *fleet, struct fleet_device *device,
-                          const struct heartbeat_document *heartbeat, struct error *err);
+/* Sets the device's state from its facts, in memory. Whether it is another; *flip tells how. */
+bool fleet_judge(const struct fleet *fleet, struct fleet_device *device,
+                 const struct heartbeat_document *heartbeat, struct fleet_flip *flip);
 
 /* Stores what a device said as a Message row; `natural_id` and the time make a repeat the same row. */
 MUST_USE bool fleet_put_row(struct fleet *fleet, struct route_call *call,

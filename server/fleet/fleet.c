@@ -309,8 +309,8 @@ bool fleet_authenticate(struct fleet *f, struct route_call *call, struct fleet_d
 
 /* ---- State ---- */
 
-bool fleet_judge(struct fleet *f, struct fleet_device *device,
-                 const struct heartbeat_document *heartbeat, struct error *err)
+bool fleet_judge(const struct fleet *f, struct fleet_device *device,
+                 const struct heartbeat_document *heartbeat, struct fleet_flip *flip)
 {
     struct health_device facts;
     struct health_verdict verdict;
@@ -318,15 +318,15 @@ bool fleet_judge(struct fleet *f, struct fleet_device *device,
     heartbeat_to_health(heartbeat, device, now, &facts);
     health_of_device(&facts, now, &verdict);
     bool changed = (int)verdict.state != device->state;
-    struct fleet_flip flip = {.at_ns = now};
-    snprintf(flip.subject, sizeof flip.subject, "device:%s", device->device_id);
-    snprintf(flip.from, sizeof flip.from, "%s",
+    *flip = (struct fleet_flip){.at_ns = now};
+    snprintf(flip->subject, sizeof flip->subject, "device:%s", device->device_id);
+    snprintf(flip->from, sizeof flip->from, "%s",
              health_state_name((enum health_state)device->state));
-    snprintf(flip.to, sizeof flip.to, "%s", health_state_name(verdict.state));
-    snprintf(flip.code, sizeof flip.code, "%s", verdict.code);
-    snprintf(flip.reason, sizeof flip.reason, "%s", verdict.reason);
+    snprintf(flip->to, sizeof flip->to, "%s", health_state_name(verdict.state));
+    snprintf(flip->code, sizeof flip->code, "%s", verdict.code);
+    snprintf(flip->reason, sizeof flip->reason, "%s", verdict.reason);
     if (verdict.state == HEALTH_GREEN && heartbeat->offline_reason[0])
-        snprintf(flip.reason, sizeof flip.reason, "back; it was away: %s",
+        snprintf(flip->reason, sizeof flip->reason, "back; it was away: %s",
                  heartbeat->offline_reason);
 
     device->state = (int)verdict.state;
@@ -334,11 +334,16 @@ bool fleet_judge(struct fleet *f, struct fleet_device *device,
         device->state_since_ns = now;
     memcpy(device->state_code, verdict.code, sizeof device->state_code);
     snprintf(device->state_reason, sizeof device->state_reason, "%s", verdict.reason);
-    if (!changed)
-        return true;
+    return changed;
+}
+
+/* After the device's own row, so that nothing is told that was not kept. */
+static bool tell_flip(struct fleet *f, const struct fleet_device *device,
+                      const struct fleet_flip *flip, struct error *err)
+{
     log_info(f->options.log, "fleet", "state device=%s hostname=%s from=%s to=%s code=%s",
-             device->device_id, device->hostname, flip.from, flip.to, flip.code);
-    return f->store->flip_add(f->options.control, &flip, err);
+             device->device_id, device->hostname, flip->from, flip->to, flip->code);
+    return f->store->flip_add(f->options.control, flip, err);
 }
 
 /* ---- POST /api/v1/heartbeat ---- */
@@ -462,8 +467,10 @@ static void heartbeat(void *context, struct route_call *call)
     take_heartbeat(f, &document, &device);
     snprintf(natural_id, sizeof natural_id, "%s/%llu", document.instance_uid,
              (unsigned long long)document.sequence_num);
-    bool good = fleet_judge(f, &device, &document, &err) &&
-                f->store->device_update(f->options.control, &device, body, &err) &&
+    struct fleet_flip flip;
+    bool changed = fleet_judge(f, &device, &document, &flip);
+    bool good = f->store->device_update(f->options.control, &device, body, &err) &&
+                (!changed || tell_flip(f, &device, &flip, &err)) &&
                 fleet_put_row(f, call, &device, MESSAGE_HEARTBEAT, natural_id,
                               time_of_row(f, document.sent_ns),
                               document.healthy ? MESSAGE_SUCCEEDED : MESSAGE_FAILED, body, &err);
@@ -530,22 +537,30 @@ static bool collect_silent(void *context, const struct fleet_device *device, str
     return true;
 }
 
+/* A heartbeat that came since says more than the silence before it. */
+static bool judge_silent(struct fleet *f, struct judged *item, struct error *err)
+{
+    struct heartbeat_document document;
+    struct fleet_flip flip;
+    struct fleet_device *device = &item->device;
+    char code[sizeof device->state_code];
+    memcpy(code, device->state_code, sizeof code);
+    if (!heartbeat_read(bytes_of(item->heartbeat), &document, &(struct error){0}))
+        return true;
+    bool changed = fleet_judge(f, device, &document, &flip);
+    if (!changed && strcmp(code, device->state_code) == 0)
+        return true;
+    if (!f->store->device_judged(f->options.control, device, err))
+        return err->kind == FAIL_NOT_FOUND;
+    return !changed || tell_flip(f, device, &flip, err);
+}
+
 static bool sweep_devices(struct fleet *f, struct error *err)
 {
     struct sweep s = {.fleet = f};
-    struct error ignored;
     bool ok = f->store->device_list(f->options.control, collect_silent, &s, err);
     for (size_t i = 0; i < s.count; i++) {
-        struct heartbeat_document document;
-        struct fleet_device *device = &s.items[i].device;
-        int before = device->state;
-        char code[sizeof device->state_code];
-        memcpy(code, device->state_code, sizeof code);
-        if (ok && heartbeat_read(bytes_of(s.items[i].heartbeat), &document, &ignored)) {
-            ok = fleet_judge(f, device, &document, err);
-            if (ok && (before != device->state || strcmp(code, device->state_code) != 0))
-                ok = f->store->device_update(f->options.control, device, bytes_of(""), err);
-        }
+        ok = ok && judge_silent(f, &s.items[i], err);
         free(s.items[i].heartbeat);
     }
     free(s.items);

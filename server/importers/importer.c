@@ -26,6 +26,8 @@ enum {
     PAGE_LIMIT = 1000, /* every report's largest */
 };
 
+static const char LEASE[] = "import";
+
 struct import {
     struct control_store *store;
     const struct control_api_usage_kind *usage;
@@ -75,7 +77,12 @@ static bool extend_lock(struct import *im, struct error *err)
 {
     uint64_t now = clock_wall_ns(im->options->clock);
     im->locked_ns = clock_monotonic_ns(im->options->clock);
-    return im->usage->lock(im->store, im->owner, now, now + LOCK_S * NS_PER_S, err);
+    if (im->store->kind->lease_take(im->store, LEASE, im->owner, now, now + LOCK_S * NS_PER_S, err))
+        return true;
+    if (err->kind != FAIL_BUSY)
+        return false;
+    error_set(err, FAIL_BUSY, "another process is importing");
+    return error_remedy(err, "wait for it, or look at claude-telemetry-server import status");
 }
 
 /* A failure shows when the page is staged: extend_lock() is asked again before. */
@@ -499,7 +506,7 @@ bool importer_run(struct control_store *store, const struct importer_options *op
         }
     }
     struct error ignored;
-    (void)!im.usage->unlock(store, im.owner, &ignored);
+    (void)!store->kind->lease_end(store, LEASE, im.owner, &ignored);
     buffer_clear(&im.body);
     buffer_clear(&im.headers);
     return ok;

@@ -103,14 +103,6 @@ struct control_api_usage_kind {
     bool (*state_put)(struct control_store *store, enum api_report report,
                       const struct api_import_state *state, struct error *err);
 
-    /*
-     * One importer at a time, across processes: FAIL_BUSY while another `owner` holds the lock and its
-     * `until_ns` lies ahead. The same owner extends it.
-     */
-    bool (*lock)(struct control_store *store, const char *owner, uint64_t now_ns, uint64_t until_ns,
-                 struct error *err);
-    bool (*unlock)(struct control_store *store, const char *owner, struct error *err);
-
     /* Deletes everything of a person, and keeps what later imports bring of them out. */
     bool (*erase)(struct control_store *store, const char *email, uint64_t *deleted,
                   struct error *err);

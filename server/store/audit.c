@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/crypto/crypto.h"
+#include "core/json/utf8.h"
 #include "server/store/control.h"
 
 /* Lengths stand in front of the texts, so that none can be moved from one field into the next. */
@@ -45,14 +46,10 @@ void audit_hash(const uint8_t before[AUDIT_HASH_BYTES], const struct audit_entry
 /* What follows `at` as one UTF-8 character's length, 0 when it is none that may be shown. */
 static size_t character(struct bytes text, size_t at)
 {
+    bool valid;
     uint8_t c = text.data[at];
-    size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : 0;
-    if (c < ' ' || c == 0x7f || len == 0 || at + len > text.len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((text.data[at + i] & 0xc0) != 0x80)
-            return 0;
-    return len;
+    size_t len = utf8_step(bytes_make(text.data + at, text.len - at), &valid);
+    return valid && c >= ' ' && c != 0x7f ? len : 0;
 }
 
 static void copy(char *out, size_t size, struct bytes text)

@@ -87,8 +87,6 @@ struct control_api_usage_kind; /* server/store/api_usage.h */
 struct control_audit_kind;     /* server/store/audit.h */
 
 struct control_store_kind {
-    const char *scheme;
-    struct control_store *(*open)(const char *location, struct error *err);
     void (*close)(struct control_store *store);
 
     /* FAIL_BUSY when the name is taken, FAIL_INVALID when it is malformed. */
@@ -141,25 +139,35 @@ struct control_store_kind {
                       struct error *err); /* FAIL_NOT_FOUND */
     bool (*value_put)(struct control_store *store, const char *name, struct bytes value,
                       struct error *err);
+    /* Puts it unless there is one of this name: a success in either case. */
+    bool (*value_add)(struct control_store *store, const char *name, struct bytes value,
+                      struct error *err);
+
+    /*
+     * What one server process at a time does, by name: "import", "alerts". FAIL_BUSY while another
+     * `owner` holds the lease and its `until_ns` lies ahead; the same owner extends it.
+     */
+    bool (*lease_take)(struct control_store *store, const char *name, const char *owner,
+                       uint64_t now_ns, uint64_t until_ns, struct error *err);
+    bool (*lease_end)(struct control_store *store, const char *name, const char *owner,
+                      struct error *err); /* also when another holds it by now */
 
     const struct control_fleet_kind *fleet;
     const struct control_api_usage_kind *api_usage;
     const struct control_audit_kind *audit;
-
-    /*
-     * Copies everything at `location` as of now into the new file `target`, durably, while
-     * others go on writing. FAIL_INVALID when the kind has tools of its own for that.
-     */
-    bool (*backup)(const char *location, const char *target, struct error *err);
 };
 
 struct control_store {
     const struct control_store_kind *kind;
 };
 
+/* "sqlite:PATH", or "postgres://…" as libpq reads it. The caller closes. NULL on failure. */
 struct control_store *control_store_open(const char *url, struct error *err);
 
-/* The kind's backup, by the scheme in `url`. */
+/*
+ * Copies everything at `url` as of now into the new file `target`, durably, while others go on
+ * writing. FAIL_INVALID when the database has tools of its own for that.
+ */
 MUST_USE bool control_store_backup(const char *url, const char *target, struct error *err);
 
 #endif

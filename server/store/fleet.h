@@ -154,6 +154,10 @@ struct control_fleet_kind {
      * empty. */
     bool (*device_update)(struct control_store *store, const struct fleet_device *device,
                           struct bytes heartbeat, struct error *err);
+    /* Writes what health_of_device() said, unless a heartbeat came since last_seen_ns: then
+     * FAIL_NOT_FOUND, and that one's verdict stands. */
+    bool (*device_judged)(struct control_store *store, const struct fleet_device *device,
+                          struct error *err);
     /* Telemetry of the device that this token is or was of was stored. */
     bool (*device_data)(struct control_store *store, int64_t token_id, uint64_t now_ns,
                         struct error *err);

@@ -435,3 +435,12 @@ bool postgres_migrate(struct postgres *db, const char *const *steps, int count, 
     return postgres_transact(db, run_steps, &m, err) ||
            error_wrap(err, "cannot bring the database up to date");
 }
+
+bool postgres_backup(const char *location, const char *target, struct error *err)
+{
+    (void)location;
+    (void)target;
+    error_set(err, FAIL_INVALID, "a PostgreSQL database is backed up by its own tools");
+    return error_remedy(err, "use pg_dump --format=custom with the URL of --store, or continuous "
+                             "archiving");
+}

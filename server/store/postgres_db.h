@@ -39,6 +39,8 @@ struct postgres_options {
 
 /* Connects once, to tell at start what is wrong. NULL on failure. The caller closes. */
 struct postgres *postgres_open(const struct postgres_options *options, struct error *err);
+/* A kind's backup: names PostgreSQL's own tools. FAIL_INVALID. */
+bool postgres_backup(const char *location, const char *target, struct error *err);
 void postgres_close(struct postgres *db); /* every link is back; NULL is fine */
 
 /*
@@ -87,7 +89,7 @@ bool postgres_lock_shared(struct postgres_link *link, int area, int64_t id, stru
 typedef bool postgres_body(void *context, struct postgres_link *link, struct error *err);
 bool postgres_transact(struct postgres *db, postgres_body *body, void *context, struct error *err);
 
-/* ---- Statements: parameters are $1, $2 …; columns and parameters count as in SQLite ---- */
+/* ---- Statements: parameters are $1, $2 … or ?1, ?2 …; they count from 1, columns from 0 ---- */
 
 /* Prepared once for the link's life and found again by its text: for constant texts. The caller
  * finalizes. */

@@ -51,14 +51,6 @@ static bool postgres_messages_probe(struct message_store *store, struct error *e
     return postgres_transact(s->db, mark, NULL, err);
 }
 
-static bool postgres_messages_backup(const char *location, const char *target, struct error *err)
-{
-    (void)location;
-    (void)target;
-    error_set(err, FAIL_INVALID, "PostgreSQL is backed up by its own tools");
-    return error_remedy(err, "use pg_dump --format=custom, or continuous archiving");
-}
-
 const struct message_store_kind postgres_message_kind = {
     .scheme = "postgres",
     .open = postgres_messages_open,
@@ -75,5 +67,5 @@ const struct message_store_kind postgres_message_kind = {
     .retain = postgres_retain,
     .erase = postgres_erase,
     .probe = postgres_messages_probe,
-    .backup = postgres_messages_backup,
+    .backup = postgres_backup,
 };

@@ -243,6 +243,16 @@ static unsigned place_of(const struct postgres_link *link, const char *sql)
     return at;
 }
 
+/* Parameters are $1 there; ?1, as SQLite knows them, is understood, too. The caller frees. */
+static char *with_dollars(const char *sql)
+{
+    char *text = xstrdup(sql);
+    for (char *at = text; (at = strchr(at, '?')) != NULL; at++)
+        if (at[1] >= '1' && at[1] <= '9')
+            *at = '$';
+    return text;
+}
+
 /* Writes the name by which the server knows the statement, after telling it when it does not. */
 static bool name_of(struct postgres_query *q, const Oid *types, char name[16], struct error *err)
 {
@@ -258,7 +268,10 @@ static bool name_of(struct postgres_query *q, const Oid *types, char name[16], s
     } else {
         snprintf(name, 16, "s%u", link->prepared_count);
     }
-    if (!PQsendPrepare(link->pg, name, q->sql, q->count, types))
+    char *text = with_dollars(q->sql);
+    bool sent = PQsendPrepare(link->pg, name, text, q->count, types);
+    free(text);
+    if (!sent)
         return fail(link, NULL, err);
     PGresult *answer, *end;
     uint64_t limit_ns = limit_of(link);
@@ -290,7 +303,7 @@ struct postgres_query *postgres_prepare_once(struct postgres_link *link, const c
 {
     struct postgres_query *q = xcalloc(1, sizeof *q);
     q->link = link;
-    q->sql = q->copy = xstrdup(sql);
+    q->sql = q->copy = with_dollars(sql);
     return q;
 }
 

@@ -8,11 +8,15 @@ static const struct message_store_kind *const MESSAGE_KINDS[] = {
     &clickhouse_message_kind,
     &clickhouse_tls_message_kind,
 };
-static const struct control_store_kind *const CONTROL_KINDS[] = {&sqlite_control_kind};
+static const struct control_place *const CONTROL_PLACES[] = {&sqlite_control_place,
+                                                             &postgres_control_place};
 
 /* What follows "scheme:" in the URL, or NULL. */
 static const char *location_in(const char *url, const char *scheme)
 {
+    static const char alias[] = "postgresql:"; /* libpq takes either */
+    if (strcmp(scheme, "postgres") == 0 && strncmp(url, alias, sizeof alias - 1) == 0)
+        return url + sizeof alias - 1;
     size_t len = strlen(scheme);
     return strncmp(url, scheme, len) == 0 && url[len] == ':' ? url + len + 1 : NULL;
 }
@@ -39,10 +43,10 @@ struct message_store *message_store_open(const char *url, struct error *err)
 
 struct control_store *control_store_open(const char *url, struct error *err)
 {
-    for (size_t i = 0; i < sizeof CONTROL_KINDS / sizeof *CONTROL_KINDS; i++) {
-        const char *location = location_in(url, CONTROL_KINDS[i]->scheme);
+    for (size_t i = 0; i < sizeof CONTROL_PLACES / sizeof *CONTROL_PLACES; i++) {
+        const char *location = location_in(url, CONTROL_PLACES[i]->scheme);
         if (location)
-            return CONTROL_KINDS[i]->open(location, err);
+            return CONTROL_PLACES[i]->open(location, err);
     }
     unknown(url, err);
     return NULL;
@@ -61,10 +65,10 @@ bool message_store_backup(const char *url, const char *target, struct error *err
 
 bool control_store_backup(const char *url, const char *target, struct error *err)
 {
-    for (size_t i = 0; i < sizeof CONTROL_KINDS / sizeof *CONTROL_KINDS; i++) {
-        const char *location = location_in(url, CONTROL_KINDS[i]->scheme);
+    for (size_t i = 0; i < sizeof CONTROL_PLACES / sizeof *CONTROL_PLACES; i++) {
+        const char *location = location_in(url, CONTROL_PLACES[i]->scheme);
         if (location)
-            return CONTROL_KINDS[i]->backup(location, target, err);
+            return CONTROL_PLACES[i]->backup(location, target, err);
     }
     unknown(url, err);
     return false;

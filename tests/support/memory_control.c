@@ -104,6 +104,13 @@ static bool value_put(struct control_store *store, const char *name, struct byte
     return buffer_append(place, value);
 }
 
+static bool value_add(struct control_store *store, const char *name, struct bytes value,
+                      struct error *err)
+{
+    struct memory_control *m = of(store, err);
+    return m && (value_of(m, name) || value_put(store, name, value, err));
+}
+
 static bool audit_put(struct control_store *store, struct audit_entry *entry, struct error *err)
 {
     struct memory_control *m = of(store, err);
@@ -118,13 +125,13 @@ static bool audit_put(struct control_store *store, struct audit_entry *entry, st
 static const struct control_audit_kind audit_kind = {.add = audit_put};
 
 static const struct control_store_kind kind = {
-    .scheme = "memory",
     .token_create = token_create,
     .token_find = token_find,
     .token_used = token_used,
     .user_find = user_find,
     .value_get = value_get,
     .value_put = value_put,
+    .value_add = value_add,
     .audit = &audit_kind,
 };
 

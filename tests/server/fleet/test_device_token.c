@@ -4,14 +4,13 @@
 
 #include "base/memory.h"
 #include "server/fleet/device.h"
+#include "tests/server/control_place.h"
 #include "tests/support/expect.h"
 #include "tests/support/manual_clock.h"
-#include "tests/support/temp_dir.h"
 
 #define HOUR_MS UINT64_C(3600000)
 #define DAYS_MS(n) ((n)*24 * HOUR_MS)
 
-static char *dir;
 static struct manual_clock manual;
 static struct clock table;
 static struct control_store *store;
@@ -24,10 +23,7 @@ static char enrolled[TOKEN_BYTES];
 static void set_up(void)
 {
     struct control_system home;
-    dir = temp_dir_make();
-    char *url = xasprintf("sqlite:%s/control.db", dir);
-    store = control_store_open(url, &err);
-    free(url);
+    store = control_store_open(control_place_make(), &err);
     ck_assert_msg(store != NULL, "%s", err.cause);
     expect_ok(store->kind->system_create(store, "claude-code", 1, &home, &err));
     manual = (struct manual_clock){.wall_ns = UINT64_C(1800000000) * NS_PER_S};
@@ -49,7 +45,7 @@ static void tear_down(void)
 {
     gate_destroy(gate);
     store->kind->close(store);
-    temp_dir_remove(dir);
+    control_place_remove();
 }
 
 /* Any use, ingest or heartbeat, passes the gate. */
@@ -179,9 +175,9 @@ START_TEST(what_ends_the_token_in_force_ends_the_pending_one)
 }
 END_TEST
 
-int main(void)
+static Suite *make_suite(const char *kind)
 {
-    Suite *suite = suite_create("device_token");
+    Suite *suite = suite_create(kind);
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests,
@@ -190,5 +186,10 @@ int main(void)
     tcase_add_test(tests, zero_days_a_goodbye_and_another_token_meanwhile_renew_nothing);
     tcase_add_test(tests, what_ends_the_token_in_force_ends_the_pending_one);
     suite_add_tcase(suite, tests);
-    return expect_run(suite);
+    return suite;
+}
+
+int main(void)
+{
+    return control_places_run(make_suite);
 }

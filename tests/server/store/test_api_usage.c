@@ -5,10 +5,10 @@
 
 #include "base/memory.h"
 #include "server/store/control.h"
+#include "tests/server/control_place.h"
 #include "tests/support/expect.h"
-#include "tests/support/temp_dir.h"
 
-static char *dir, *url;
+static const char *url;
 static struct control_store *store;
 static const struct control_api_usage_kind *usage;
 static struct error err;
@@ -25,16 +25,14 @@ static void open_store(void)
 
 static void set_up(void)
 {
-    dir = temp_dir_make();
-    url = xasprintf("sqlite:%s/control.db", dir);
+    url = control_place_make();
     open_store();
 }
 
 static void tear_down(void)
 {
     store->kind->close(store);
-    free(url);
-    temp_dir_remove(dir);
+    control_place_remove();
 }
 
 static struct api_usage row_of(const char *day, const char *email, int64_t tokens)
@@ -131,20 +129,6 @@ START_TEST(a_row_outside_the_question_is_not_kept)
 }
 END_TEST
 
-START_TEST(one_importer_at_a_time_unless_the_other_is_dead)
-{
-    expect_ok(usage->lock(store, "one", 100, 200, &err));
-    expect_fail(usage->lock(store, "two", 150, 250, &err), FAIL_BUSY);
-    expect_ok(usage->lock(store, "one", 150, 300, &err));
-    expect_fail(usage->lock(store, "two", 299, 400, &err), FAIL_BUSY);
-    expect_ok(usage->lock(store, "two", 300, 400, &err));
-    expect_ok(usage->unlock(store, "one", &err)); /* not its lock any more */
-    expect_fail(usage->lock(store, "one", 301, 400, &err), FAIL_BUSY);
-    expect_ok(usage->unlock(store, "two", &err));
-    expect_ok(usage->lock(store, "one", 302, 400, &err));
-}
-END_TEST
-
 START_TEST(the_state_of_an_import_is_kept)
 {
     struct api_import_state state = {.attempt_ns = 5,
@@ -183,18 +167,22 @@ START_TEST(a_person_can_be_erased)
 }
 END_TEST
 
-int main(void)
+static Suite *make_suite(const char *kind)
 {
-    Suite *suite = suite_create("api_usage_store");
+    Suite *suite = suite_create(kind);
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_chunk_is_seen_whole_or_not_at_all);
     tcase_add_test(tests, importing_again_replaces_and_never_doubles);
     tcase_add_test(tests, a_killed_import_goes_on_at_its_cursor);
     tcase_add_test(tests, a_row_outside_the_question_is_not_kept);
-    tcase_add_test(tests, one_importer_at_a_time_unless_the_other_is_dead);
     tcase_add_test(tests, the_state_of_an_import_is_kept);
     tcase_add_test(tests, a_person_can_be_erased);
     suite_add_tcase(suite, tests);
-    return expect_run(suite);
+    return suite;
+}
+
+int main(void)
+{
+    return control_places_run(make_suite);
 }

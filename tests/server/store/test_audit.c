@@ -1,31 +1,29 @@
 #include "server/store/audit.h"
 
-#include <sqlite3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "server/store/control.h"
+#include "tests/server/control_place.h"
 #include "tests/support/expect.h"
-#include "tests/support/temp_dir.h"
 
-static char *dir;
+static const char *url;
 static struct control_store *store;
 static struct error err;
 
 static void set_up(void)
 {
-    dir = temp_dir_make();
-    char *url = xasprintf("sqlite:%s/control.db", dir);
+    url = control_place_make();
     store = control_store_open(url, &err);
     ck_assert_msg(store != NULL, "%s", err.cause);
-    free(url);
 }
 
 static void tear_down(void)
 {
     store->kind->close(store);
-    temp_dir_remove(dir);
+    control_place_remove();
 }
 
 static void add(const char *who, const char *action, const char *subject, uint64_t at_ns)
@@ -58,18 +56,6 @@ static struct listed list(struct audit_query query)
     return l;
 }
 
-/* As somebody with the file and a shell would. */
-static int run(const char *sql)
-{
-    char *path = xasprintf("%s/control.db", dir);
-    sqlite3 *db = NULL;
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
-    sqlite3_close(db);
-    free(path);
-    return code;
-}
-
 START_TEST(entries_come_back_newest_first_and_page_by_page)
 {
     add("ann@example.com", "login", "ann@example.com", 10);
@@ -97,8 +83,8 @@ END_TEST
 START_TEST(an_entry_is_neither_changed_nor_deleted)
 {
     add("ann@example.com", "login", "", 10);
-    ck_assert_int_ne(run("DELETE FROM audit"), SQLITE_OK);
-    ck_assert_int_ne(run("UPDATE audit SET who='bob@example.com'"), SQLITE_OK);
+    ck_assert(!control_place_run_sql("DELETE FROM audit"));
+    ck_assert(!control_place_run_sql("UPDATE audit SET who='bob@example.com'"));
     ck_assert_uint_eq(list((struct audit_query){0}).count, 1);
 }
 END_TEST
@@ -118,13 +104,46 @@ START_TEST(what_is_changed_past_the_triggers_shows)
         add("ann@example.com", "login", "three", 30);
         expect_ok(audit_verify(store, &last, &err));
         ck_assert_int_eq(last.id, 3);
-        ck_assert_int_eq(run("DROP TRIGGER audit_keeps; DROP TRIGGER audit_stays"), SQLITE_OK);
-        ck_assert_int_eq(run(changes[i]), SQLITE_OK);
+        ck_assert(control_place_unguard_audit());
+        ck_assert(control_place_run_sql(changes[i]));
         expect_fail(audit_verify(store, &last, &err), FAIL_CORRUPT);
         ck_assert_ptr_nonnull(strstr(err.cause, "entry 2"));
         if (i + 1 < sizeof changes / sizeof *changes)
             tear_down();
     }
+}
+END_TEST
+
+enum { WRITERS = 4, ENTRIES = 15 };
+
+static void *add_often(void *own_store)
+{
+    struct error own = {0};
+    const struct audit_note note = {.who = "ann@example.com", .action = "export"};
+    for (int i = 0; i < ENTRIES; i++)
+        if (!audit_add(own_store, &note, (uint64_t)i, &own))
+            return xstrdup(own.cause);
+    return NULL;
+}
+
+START_TEST(of_many_that_write_at_once_each_follows_another)
+{
+    struct control_store *stores[WRITERS]; /* as processes have them */
+    pthread_t threads[WRITERS];
+    struct audit_entry last;
+    for (int i = 0; i < WRITERS; i++) {
+        stores[i] = control_store_open(url, &err);
+        ck_assert_msg(stores[i] != NULL, "%s", err.cause);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, add_often, stores[i]), 0);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        char *failed;
+        pthread_join(threads[i], (void **)&failed);
+        ck_assert_msg(!failed, "%s", failed);
+        stores[i]->kind->close(stores[i]);
+    }
+    expect_ok(audit_verify(store, &last, &err));
+    ck_assert_int_eq(last.id, WRITERS * ENTRIES);
 }
 END_TEST
 
@@ -145,15 +164,21 @@ START_TEST(long_and_broken_texts_are_cut_and_shown_as_question_marks)
 }
 END_TEST
 
-int main(void)
+static Suite *make_suite(const char *kind)
 {
-    Suite *suite = suite_create("audit_store");
+    Suite *suite = suite_create(kind);
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, entries_come_back_newest_first_and_page_by_page);
     tcase_add_test(tests, an_entry_is_neither_changed_nor_deleted);
     tcase_add_test(tests, what_is_changed_past_the_triggers_shows);
+    tcase_add_test(tests, of_many_that_write_at_once_each_follows_another);
     tcase_add_test(tests, long_and_broken_texts_are_cut_and_shown_as_question_marks);
     suite_add_tcase(suite, tests);
-    return expect_run(suite);
+    return suite;
+}
+
+int main(void)
+{
+    return control_places_run(make_suite);
 }

@@ -2,18 +2,15 @@
 #include <string.h>
 
 #include "server/store/control.h"
+#include "tests/server/control_place.h"
 #include "tests/support/expect.h"
-#include "tests/support/temp_dir.h"
 
 static struct error err;
 static struct control_store *store, *other; /* two processes' views of one file */
-static char *dir;
 
 static void set_up(void)
 {
-    char url[512];
-    dir = temp_dir_make();
-    snprintf(url, sizeof url, "sqlite:%s/control.db", dir);
+    const char *url = control_place_make();
     store = control_store_open(url, &err);
     ck_assert_msg(store != NULL, "%s", err.cause);
     other = control_store_open(url, &err);
@@ -24,7 +21,7 @@ static void tear_down(void)
 {
     store->kind->close(store);
     other->kind->close(other);
-    temp_dir_remove(dir);
+    control_place_remove();
 }
 
 static bool count_system(void *context, const struct control_system *system)
@@ -158,6 +155,59 @@ START_TEST(a_value_is_what_was_put_last)
 }
 END_TEST
 
+START_TEST(a_value_is_added_once)
+{
+    struct buffer value = {.max_bytes = 64};
+    expect_ok(store->kind->value_add(store, "key", bytes_of("first"), &err));
+    expect_ok(other->kind->value_add(other, "key", bytes_of("second"), &err));
+    expect_ok(store->kind->value_get(store, "key", &value, &err));
+    ck_assert(bytes_equal_text(buffer_bytes(&value), "first"));
+    buffer_clear(&value);
+}
+END_TEST
+
+static bool lease(struct control_store *of, const char *owner, uint64_t now_ns, uint64_t until_ns)
+{
+    bool taken = of->kind->lease_take(of, "import", owner, now_ns, until_ns, &err);
+    if (!taken)
+        ck_assert_msg(err.kind == FAIL_BUSY, "%s", err.cause);
+    return taken;
+}
+
+START_TEST(one_holds_a_lease_unless_it_is_dead)
+{
+    ck_assert(lease(store, "one", 100, 200));
+    ck_assert(!lease(other, "two", 150, 250));
+    ck_assert(lease(store, "one", 150, 300));
+    ck_assert(!lease(other, "two", 299, 400));
+    expect_ok(other->kind->lease_take(other, "alerts", "two", 299, 400, &err)); /* another thing */
+    ck_assert(lease(other, "two", 300, 400));
+    expect_ok(store->kind->lease_end(store, "import", "one", &err)); /* not its lease any more */
+    ck_assert(!lease(store, "one", 301, 400));
+    expect_ok(other->kind->lease_end(other, "import", "two", &err));
+    ck_assert(lease(store, "one", 302, 400));
+}
+END_TEST
+
+START_TEST(a_removed_user_has_no_session_left)
+{
+    struct control_user user = {.email = "Ann@x.org", .role = ROLE_ADMIN, .password = "x"};
+    struct control_session session = {.sha256 = {7},
+                                      .email = "ann@x.org",
+                                      .begun_ns = 5,
+                                      .used_ns = 5},
+                           found;
+    expect_fail(store->kind->user_remove(store, "ann@x.org", &err), FAIL_NOT_FOUND);
+    ck_assert_str_ne(err.remedy, "");
+    expect_ok(store->kind->user_create(store, &user, &err));
+    expect_ok(store->kind->session_begin(store, &session, 0, 0, 5, &err));
+    expect_ok(other->kind->session_find(other, session.sha256, &found, &err));
+    expect_ok(other->kind->user_remove(other, "ANN@x.org", &err));
+    expect_fail(store->kind->session_find(store, session.sha256, &found, &err), FAIL_NOT_FOUND);
+    expect_fail(store->kind->user_find(store, "ann@x.org", &user, &err), FAIL_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(an_unknown_kind_of_store_is_refused_without_showing_its_url)
 {
     ck_assert_ptr_null(control_store_open("mysql://user:secret@host", &err));
@@ -169,16 +219,24 @@ START_TEST(an_unknown_kind_of_store_is_refused_without_showing_its_url)
 }
 END_TEST
 
-int main(void)
+static Suite *make_suite(const char *kind)
 {
-    Suite *suite = suite_create("control");
+    Suite *suite = suite_create(kind);
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_system_has_one_name);
     tcase_add_test(tests, a_token_is_found_by_its_hash_until_it_is_revoked);
     tcase_add_test(tests, users_are_found_whatever_the_case_of_their_address);
     tcase_add_test(tests, a_value_is_what_was_put_last);
+    tcase_add_test(tests, a_value_is_added_once);
+    tcase_add_test(tests, one_holds_a_lease_unless_it_is_dead);
+    tcase_add_test(tests, a_removed_user_has_no_session_left);
     tcase_add_test(tests, an_unknown_kind_of_store_is_refused_without_showing_its_url);
     suite_add_tcase(suite, tests);
-    return expect_run(suite);
+    return suite;
+}
+
+int main(void)
+{
+    return control_places_run(make_suite);
 }

@@ -1,14 +1,15 @@
 #include "server/store/fleet.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "server/store/control.h"
+#include "tests/server/control_place.h"
 #include "tests/support/expect.h"
-#include "tests/support/temp_dir.h"
 
-static char *dir;
+static const char *url;
 static struct control_store *store;
 static const struct control_fleet_kind *fleet;
 static struct control_system system_row;
@@ -16,19 +17,17 @@ static struct error err;
 
 static void set_up(void)
 {
-    dir = temp_dir_make();
-    char *url = xasprintf("sqlite:%s/control.db", dir);
+    url = control_place_make();
     store = control_store_open(url, &err);
     ck_assert_msg(store != NULL, "%s", err.cause);
     fleet = store->kind->fleet;
     expect_ok(store->kind->system_create(store, "claude-code", 1, &system_row, &err));
-    free(url);
 }
 
 static void tear_down(void)
 {
     store->kind->close(store);
-    temp_dir_remove(dir);
+    control_place_remove();
 }
 
 static int64_t make_token(uint8_t mark)
@@ -233,9 +232,147 @@ START_TEST(state_changes_are_told_newest_first)
 }
 END_TEST
 
-int main(void)
+/* ---- Several processes at once ---- */
+
+enum { MACHINES = 4, ROUNDS = 6 };
+
+struct machine {
+    struct control_store *store;
+    uint8_t mark;
+    char *failed;
+};
+
+/* The same hardware enrols again and again, from several servers at a time. */
+static void *enroll_often(void *context)
 {
-    Suite *suite = suite_create("fleet_store");
+    struct machine *m = context;
+    struct error own = {0};
+    for (int i = 0; i < ROUNDS && !m->failed; i++) {
+        struct control_token token = {.system_id = system_row.id, .prefix = "ct_dev"};
+        struct fleet_device device = {.system_id = system_row.id, .hardware_id = "one"};
+        memset(token.sha256, m->mark + i, sizeof token.sha256);
+        snprintf(device.device_id, sizeof device.device_id, "id-%d", m->mark + i);
+        if (!m->store->kind->token_create(m->store, &token, &device.token_id, &own) ||
+            !m->store->kind->fleet->device_enroll(m->store, &device, 100, &own))
+            m->failed = xstrdup(own.cause);
+    }
+    return NULL;
+}
+
+static bool count_good_token(void *context, const struct control_token *token)
+{
+    struct {
+        int good;
+        int64_t id;
+    } *found = context;
+    if (token->revoked_ns == 0) {
+        found->good++;
+        found->id = token->id;
+    }
+    return true;
+}
+
+START_TEST(of_enrolments_at_once_one_token_is_in_force_and_the_devices)
+{
+    struct machine machines[MACHINES];
+    pthread_t threads[MACHINES];
+    struct fleet_device device;
+    struct {
+        int good;
+        int64_t id;
+    } found = {0};
+    for (int i = 0; i < MACHINES; i++) {
+        machines[i] = (struct machine){.store = control_store_open(url, &err),
+                                       .mark = (uint8_t)(1 + i * ROUNDS)};
+        ck_assert_msg(machines[i].store != NULL, "%s", err.cause);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, enroll_often, &machines[i]), 0);
+    }
+    for (int i = 0; i < MACHINES; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_msg(!machines[i].failed, "%s", machines[i].failed);
+        machines[i].store->kind->close(machines[i].store);
+    }
+    expect_ok(fleet->device_of_hardware(store, "one", &device, &err));
+    expect_ok(store->kind->token_list(store, count_good_token, &found, &err));
+    ck_assert_int_eq(found.good, 1);
+    ck_assert_int_eq(found.id, device.token_id);
+}
+END_TEST
+
+struct taker {
+    struct control_store *store;
+    int64_t token_id;
+    bool taken;
+    enum error_kind kind;
+};
+
+static void *take_once(void *context)
+{
+    struct taker *t = context;
+    struct error own = {0};
+    t->taken = t->store->kind->fleet->device_token_take(t->store, t->token_id, 500, &own);
+    t->kind = own.kind;
+    return NULL;
+}
+
+START_TEST(of_two_that_use_a_new_token_first_one_puts_it_in_force)
+{
+    struct control_store *other = control_store_open(url, &err);
+    ck_assert_msg(other != NULL, "%s", err.cause);
+    struct fleet_device device = enroll("one", "id-a", make_token(1)), now;
+    for (uint8_t round = 2; round < 8; round++) {
+        struct control_token offered = {.system_id = system_row.id,
+                                        .prefix = "ct_dev",
+                                        .device_id = device.id};
+        struct control_token found;
+        struct taker takers[2] = {{.store = store}, {.store = other}};
+        pthread_t threads[2];
+        memset(offered.sha256, round, sizeof offered.sha256);
+        expect_ok(fleet->device_of_hardware(store, "one", &now, &err));
+        expect_ok(fleet->device_token_offer(store, &now, &offered, &err));
+        expect_ok(store->kind->token_find(store, offered.sha256, &found, &err));
+        ck_assert(found.pending);
+        for (int i = 0; i < 2; i++) {
+            takers[i].token_id = found.id;
+            ck_assert_int_eq(pthread_create(&threads[i], NULL, take_once, &takers[i]), 0);
+        }
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        ck_assert_int_eq(takers[0].taken + takers[1].taken, 1);
+        ck_assert_int_eq(takers[takers[0].taken ? 1 : 0].kind, FAIL_NOT_FOUND);
+        expect_ok(fleet->device_of_hardware(store, "one", &now, &err));
+        ck_assert_int_eq(now.token_id, found.id);
+    }
+    other->kind->close(other);
+}
+END_TEST
+
+START_TEST(a_verdict_gives_way_to_a_heartbeat_that_came_meanwhile)
+{
+    struct fleet_device device = enroll("one", "id-a", make_token(1)), now;
+    device.last_seen_ns = 10;
+    expect_ok(fleet->device_update(store, &device, bytes_of("{}"), &err));
+    struct fleet_device silent = device;
+    silent.state = 2;
+    snprintf(silent.state_code, sizeof silent.state_code, "silent");
+    expect_ok(fleet->device_judged(store, &silent, &err));
+    expect_ok(fleet->device_of_hardware(store, "one", &now, &err));
+    ck_assert_int_eq(now.state, 2);
+    ck_assert_str_eq(now.state_code, "silent");
+
+    device.last_seen_ns = 20; /* the machine is back while another still thinks it silent */
+    device.state = 0;
+    expect_ok(fleet->device_update(store, &device, bytes_of("{}"), &err));
+    expect_fail(fleet->device_judged(store, &silent, &err), FAIL_NOT_FOUND);
+    expect_ok(fleet->device_of_hardware(store, "one", &now, &err));
+    ck_assert_int_eq(now.state, 0);
+    ck_assert_uint_eq(now.last_seen_ns, 20);
+}
+END_TEST
+
+static Suite *make_suite(const char *kind)
+{
+    Suite *suite = suite_create(kind);
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, the_same_hardware_keeps_its_device_and_loses_its_old_token);
@@ -245,6 +382,14 @@ int main(void)
     tcase_add_test(tests, a_secret_counts_its_uses_and_can_be_revoked);
     tcase_add_test(tests, a_command_is_given_until_a_report_answers_it);
     tcase_add_test(tests, state_changes_are_told_newest_first);
+    tcase_add_test(tests, of_enrolments_at_once_one_token_is_in_force_and_the_devices);
+    tcase_add_test(tests, of_two_that_use_a_new_token_first_one_puts_it_in_force);
+    tcase_add_test(tests, a_verdict_gives_way_to_a_heartbeat_that_came_meanwhile);
     suite_add_tcase(suite, tests);
-    return expect_run(suite);
+    return suite;
+}
+
+int main(void)
+{
+    return control_places_run(make_suite);
 }
