@@ -20,6 +20,8 @@ command command_token_revoke;
 command command_secret_create;
 command command_secret_list;
 command command_secret_revoke;
+command command_device_list;
+command command_device_remove;
 command command_user_create;
 command command_user_list;
 command command_user_role;

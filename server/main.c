@@ -19,6 +19,8 @@ static const struct {
     {"enrollment-secret", "create", 0, command_secret_create},
     {"enrollment-secret", "list", 0, command_secret_list},
     {"enrollment-secret", "revoke", 1, command_secret_revoke},
+    {"device", "list", 0, command_device_list},
+    {"device", "remove", 1, command_device_remove},
     {"user", "create", 0, command_user_create},
     {"user", "list", 0, command_user_list},
     {"user", "role", 0, command_user_role},

@@ -110,6 +110,8 @@ void options_print_help(void)
           "                            prints what devices enrol with, once\n"
           "  enrollment-secret list\n"
           "  enrollment-secret revoke PREFIX\n"
+          "  device list\n"
+          "  device remove DEVICE      forget a machine and revoke its tokens\n"
           "  user create --email EMAIL --role viewer|analyst|auditor|admin --password-stdin\n"
           "  user list\n"
           "  user role --email EMAIL --role ROLE\n"

@@ -382,13 +382,35 @@ static bool device_data(struct control_store *store, int64_t token_id, uint64_t 
     return control_finish(q, NULL, err);
 }
 
-static bool device_remove(struct control_store *store, const char *device_id, struct error *err)
+struct removal {
+    const char *device_id;
+    uint64_t now_ns;
+};
+
+static bool remove_device(void *context, struct sql_link *link, struct error *err)
 {
-    struct sql_query *q = control_begin(store, "DELETE FROM device WHERE device_id=?1", err);
+    const struct removal *removal = context;
+    bool row = false;
+    struct sql_query *q = sql_prepare(link, "SELECT id FROM device WHERE device_id=?1", err);
     if (!q)
         return false;
-    sql_bind_text(q, 1, device_id);
-    return control_finish(q, "there is no such device", err);
+    sql_bind_text(q, 1, removal->device_id);
+    bool ok = sql_next(q, &row, err);
+    const int64_t numbers[] = {ok && row ? sql_int_at(q, 0) : 0, (int64_t)removal->now_ns};
+    sql_end(q);
+    /* Locked, so that no token is offered to it in between, which would outlive it. */
+    return ok && sql_lock(link, SQL_DEVICE, numbers[0], err) &&
+           control_change(link, "UPDATE token SET revoked_ns=?2 WHERE device=?1 AND revoked_ns=0",
+                          numbers, 2, NULL, err) &&
+           control_change(link, "DELETE FROM device WHERE id=?1", numbers, 1,
+                          "there is no such device", err);
+}
+
+static bool device_remove(struct control_store *store, const char *device_id, uint64_t now_ns,
+                          struct error *err)
+{
+    struct removal removal = {.device_id = device_id, .now_ns = now_ns};
+    return sql_transact(control_db(store), remove_device, &removal, err);
 }
 
 /* ---- State changes ---- */

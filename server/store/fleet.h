@@ -161,7 +161,9 @@ struct control_fleet_kind {
     /* Telemetry of the device that this token is or was of was stored. */
     bool (*device_data)(struct control_store *store, int64_t token_id, uint64_t now_ns,
                         struct error *err);
-    bool (*device_remove)(struct control_store *store, const char *device_id, struct error *err);
+    /* Forgets the machine and revokes every token it had; FAIL_NOT_FOUND. */
+    bool (*device_remove)(struct control_store *store, const char *device_id, uint64_t now_ns,
+                          struct error *err);
 
     bool (*flip_add)(struct control_store *store, const struct fleet_flip *flip, struct error *err);
     /* Newest first; `subject` NULL: all. */

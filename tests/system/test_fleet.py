@@ -86,6 +86,21 @@ class Fleet(unittest.TestCase):
         programs.wait_until(lambda: self.beat(first["device_token"])[0] == 401, what="the old token refused")
         self.assertEqual(self.beat(second["device_token"])[0], 200)
 
+    def test_a_device_is_taken_out_beside_the_running_server(self):
+        _, answer = self.enroll(hostname="lost-laptop")
+        self.beat(answer["device_token"])
+        listed = json.loads(self.server.cli("device", "list", "--json"))
+        self.assertEqual([(d["id"], d["hostname"]) for d in listed], [(answer["device_id"], "lost-laptop")])
+        self.assertIn("lost-laptop", self.server.cli("device", "list"))
+        self.assertIn("removed", self.server.cli("device", "remove", answer["device_id"]))
+        programs.wait_until(lambda: self.beat(answer["device_token"])[0] in (401, 403), what="its token refused")
+        self.assertEqual(self.server.get("/api/v1/devices")["items"], [])
+        self.assertEqual(json.loads(self.server.cli("device", "list", "--json")), [])
+        self.assertIn("device.remove", self.server.cli("audit", "list"))
+        status, back = self.enroll(hostname="found-laptop")
+        self.assertEqual(status, 200)
+        self.assertNotEqual(back["device_id"], answer["device_id"])
+
     def test_other_hardware_does_not_take_over_a_device_in_use(self):
         _, first = self.enroll()
         status, answer = self.enroll(hostname="copy-of-alices-laptop")

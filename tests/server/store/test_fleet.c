@@ -136,6 +136,29 @@ START_TEST(an_offered_token_waits_for_its_use_and_gives_way_to_the_next)
 }
 END_TEST
 
+START_TEST(a_device_taken_out_takes_all_its_tokens_along)
+{
+    struct fleet_device gone = enroll("hw-1", "id-a", make_token(1)), found;
+    struct fleet_device other = enroll("hw-2", "id-b", make_token(2));
+    struct control_token offered = offer_of(&gone, 3);
+    expect_ok(fleet->device_token_offer(store, &gone, &offered, &err));
+    int64_t offered_id = find_token(3).id;
+    expect_ok(fleet->device_remove(store, "id-a", 400, &err));
+    ck_assert_uint_eq(find_token(1).revoked_ns, 400);
+    ck_assert_uint_eq(find_token(3).revoked_ns, 400);
+    ck_assert(!token_is_revoked(2));
+    expect_fail(fleet->device_token_take(store, offered_id, 500, &err), FAIL_NOT_FOUND);
+    expect_fail(fleet->device_find(store, "id-a", copy_device, &found, &err), FAIL_NOT_FOUND);
+    expect_fail(fleet->device_remove(store, "id-a", 500, &err), FAIL_NOT_FOUND);
+    expect_ok(fleet->device_find(store, "id-b", copy_device, &found, &err));
+    ck_assert_int_eq(found.id, other.id);
+
+    /* The machine comes back as another device. */
+    struct fleet_device again = enroll("hw-1", "id-c", make_token(4));
+    ck_assert_str_eq(again.device_id, "id-c");
+}
+END_TEST
+
 START_TEST(what_a_heartbeat_brings_is_kept_and_a_change_without_one_keeps_the_document)
 {
     struct fleet_device d = enroll("hw-1", "id-a", make_token(1)), found;
@@ -377,6 +400,7 @@ static Suite *make_suite(const char *kind)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, the_same_hardware_keeps_its_device_and_loses_its_old_token);
     tcase_add_test(tests, an_offered_token_waits_for_its_use_and_gives_way_to_the_next);
+    tcase_add_test(tests, a_device_taken_out_takes_all_its_tokens_along);
     tcase_add_test(tests,
                    what_a_heartbeat_brings_is_kept_and_a_change_without_one_keeps_the_document);
     tcase_add_test(tests, a_secret_counts_its_uses_and_can_be_revoked);
