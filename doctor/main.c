@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "doctor/bundle.h"
 #include "doctor/mend.h"
+#include "doctor/patient_fs.h"
 #include "doctor/probe.h"
 #include "doctor/redact.h"
 #include "doctor/remedy.h"
@@ -162,8 +163,12 @@ static void print(const struct report *report, const struct command_line *line)
     buffer_clear(&clean);
 }
 
+/* How long a look at the disk may take: a network folder may answer never. */
+enum { DISK_LIMIT_MS = 2000 };
+
 /* What there is to see, and what the checks say of it. */
 struct examination {
+    struct patient_fs *disk;
     struct scene *scene;
     struct probes *probes;
     struct run run;
@@ -180,7 +185,8 @@ static bool examine(const struct command_line *line, struct examination *e,
                                     .uid = platform_own_uid(),
                                     .environment = (const char *const *)environ,
                                     .project = is_machine ? getcwd(folder, sizeof folder) : NULL};
-    e->scene = scene_create(&options, &fs_real, &platform_clock);
+    e->disk = patient_fs_create(&fs_real, DISK_LIMIT_MS);
+    e->scene = scene_create(&options, patient_fs_table(e->disk), &platform_clock);
     e->scene->probes = e->probes = probes_create(e->scene);
     return run_checks(e->scene, line->only, show ? show_progress : NULL, NULL, RUN_LIMIT_MS,
                       &e->run, unknown);
@@ -191,6 +197,7 @@ static void examination_clear(struct examination *e)
     if (e->run.is_complete) { /* else a thread that is late still looks at it */
         probes_destroy(e->probes);
         scene_destroy(e->scene);
+        patient_fs_destroy(e->disk);
     }
     run_clear(&e->run);
 }

@@ -51,7 +51,7 @@ static void mend_modes(const struct scene *scene, struct mending *m)
 {
     for (size_t i = 0; i < scene->views[0]->document_count; i++) {
         const struct view_document *d = scene->views[0]->documents[i];
-        if (d->layer == VIEW_FILES && d->is_unreadable && !d->is_folder)
+        if (d->layer == VIEW_FILES && d->is_unreadable && !d->is_silent && !d->is_folder)
             let_read(scene, d, m);
     }
 }

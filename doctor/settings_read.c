@@ -137,8 +137,9 @@ static bool look(struct view_document *document, const char *path, uint32_t uid,
     struct fs_stat stat;
     struct error err = {0};
     if (!fs->stat(fs->disk, path, &stat, &err)) {
-        if (err.kind == FAIL_DENIED) {
+        if (err.kind == FAIL_DENIED || err.kind == FAIL_BUSY) {
             document->is_there = document->is_unreadable = true;
+            document->is_silent = err.kind == FAIL_BUSY;
             snprintf(document->problem, sizeof document->problem, "%.390s", err.cause);
         }
         return false;
@@ -167,6 +168,7 @@ void view_read_settings(struct settings_view *view, enum view_layer layer, const
     if (!fs_read_file(fs, path, &text, &err)) {
         document->is_dangling = err.kind == FAIL_NOT_FOUND;
         document->is_unreadable = !document->is_dangling;
+        document->is_silent = err.kind == FAIL_BUSY;
         snprintf(document->problem, sizeof document->problem, "%.390s", err.cause);
     } else if (!ends_with(path, ".plist")) {
         read_object(view, document, buffer_bytes(&text));

@@ -43,6 +43,7 @@ struct view_document {
     bool is_dangling; /* a symbolic link to nothing */
     bool is_folder;
     bool is_unreadable; /* by this process, or by the person it is for */
+    bool is_silent;     /* unreadable because nothing answers: a network folder, as a rule */
     bool is_empty;
     bool is_broken; /* no JSON object */
     bool is_unread; /* a drop-in that this version passes over */

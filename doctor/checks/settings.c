@@ -72,6 +72,9 @@ static bool is_in_closed_folder(const struct settings_view *view, const struct v
     return false;
 }
 
+static const char SILENT_FIX[] =
+    "look whether the server of this network folder can be reached, or unmount it";
+
 static void check_managed_readable(const struct scene *scene, const struct check_target *target,
                                    struct finding *f)
 {
@@ -88,7 +91,8 @@ static void check_managed_readable(const struct scene *scene, const struct check
                          remedy(d->is_folder ? REMEDY_LET_ALL_READ_FOLDER
                                              : REMEDY_LET_ALL_READ_FILE,
                                 d->path, words));
-                finding_add(f, CHECK_FAIL, fix, "%s'%s' cannot be read by the person (%s)",
+                finding_add(f, CHECK_FAIL, d->is_silent ? SILENT_FIX : fix,
+                            "%s'%s' cannot be read by the person (%s)",
                             judge_whose(scene, scene->views[v], whose), d->path, d->problem);
             } else if (d->is_there)
                 finding_add(f, CHECK_OK, NULL, "'%s' is readable", d->path);
@@ -293,8 +297,8 @@ static void check_user_json(const struct scene *scene, const struct check_target
                             whose, d->path, d->problem);
             } else if (d->is_unreadable) {
                 snprintf(fix, sizeof fix, "run: %s", remedy(REMEDY_LET_OWNER_READ, d->path, words));
-                finding_add(f, CHECK_WARN, fix, "%s'%s' cannot be read (%s)", whose, d->path,
-                            d->problem);
+                finding_add(f, CHECK_WARN, d->is_silent ? SILENT_FIX : fix,
+                            "%s'%s' cannot be read (%s)", whose, d->path, d->problem);
             } else
                 finding_add(f, CHECK_OK, NULL, "%s'%s' %s", whose, d->path,
                             d->is_there ? "is one JSON object" : "does not exist");

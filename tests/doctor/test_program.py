@@ -156,6 +156,23 @@ class Program(unittest.TestCase):
         self.assertEqual(self.s.run("--help").returncode, 0)
         self.assertRegex(self.s.run("--version").stdout, r"^claude-telemetry-doctor \d+\.\d+")
 
+    def test_a_home_that_does_not_answer_holds_up_nothing_else(self):
+        if os.getuid() != 0 or not os.path.exists("/dev/fuse"):
+            self.skipTest("needs root and /dev/fuse, to mount what does not answer")
+        run = subprocess.run([sys.executable, pathlib.Path(__file__).with_name("silent_folder.py"), self.s.path / "home/alice", self.s.doctor,
+                              "--root", self.s.path, "--json"], capture_output=True, text=True, timeout=90,
+                             # A look that never comes back cannot be stopped for a search for leaks.
+                             env={**self.s.env, "ASAN_OPTIONS": "detect_leaks=0"})
+        if run.returncode == 77:
+            self.skipTest(f"no mount here: {run.stderr}")
+        self.assertEqual("", run.stderr)
+        checks = {c["id"]: c for c in json.loads(run.stdout)["checks"]}
+        user = checks["settings.user.json"]
+        self.assertEqual("warn", user["status"])
+        self.assertIn(f"'{self.s.path}/home/alice/.claude/settings.json' does not answer", user["seen"])
+        self.assertIn("network folder", user["fix"])
+        self.assertEqual({"ok"}, {checks[i]["status"] for i in ("settings.managed.json", "env.exporters", "relay.accepts")})
+
     def test_no_colour_and_no_progress_without_a_terminal(self):
         run = self.s.run("--verbose")
         self.assertNotIn("\033", run.stdout + run.stderr)
