@@ -42,8 +42,8 @@ static void try_once(struct trying *t, const struct config *values, const char *
     char *url = agent_server_url(values, "");
     const char *secret = config_text(values, "server.enrollment_secret_file");
     const char *ca = config_text(values, "server.ca_file");
-    char *ca_file = ca ? platform_under_root(t->line->root, ca) : NULL;
-    char *secret_file = secret ? platform_under_root(t->line->root, secret) : NULL;
+    char *ca_file = ca ? config_path_under(t->line->root, ca) : NULL;
+    char *secret_file = secret ? config_path_under(t->line->root, secret) : NULL;
     struct http_client *client = NULL;
     if (!url || !secret_file) {
         error_set(&t->err, FAIL_INVALID, "'server.%s' is not set",

@@ -258,7 +258,7 @@ static char *spool_dir(const struct command_line *line, const struct config *val
 {
     const char *path = config_text(values, "relay.spool.path");
     if (strcmp(path, "auto") != 0)
-        return platform_under_root(line->root, path);
+        return config_path_under(line->root, path);
     char *state_dir = platform_state_dir(line->root);
     char *dir = xasprintf("%s/spool", state_dir);
     free(state_dir);

@@ -63,7 +63,7 @@ static const char *path_below(struct relay_setup *setup, const char *root, const
 {
     if (!path)
         return NULL;
-    char *real = platform_under_root(root, path);
+    char *real = config_path_under(root, path);
     const char *kept = keep(setup, bytes_of(real));
     free(real);
     return kept;

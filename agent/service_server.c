@@ -154,7 +154,7 @@ static void load_device(struct service *s)
 static char *below_root(const struct service *s, const char *key)
 {
     const char *path = config_text(s->config->values, key);
-    return path ? platform_under_root(s->line->root, path) : NULL;
+    return path ? config_path_under(s->line->root, path) : NULL;
 }
 
 static void start_enrolment(struct service *s)

@@ -96,7 +96,7 @@ enum arrival arrival_ask(const struct scene *scene, const char *mark,
     const char *ca = config_text(values, "server.ca_file");
     char *path = xasprintf("/api/v1/doctor-marks/%s", mark);
     char *url = agent_server_url(values, path);
-    char *ca_file = ca ? platform_under_root(scene->root, ca) : NULL;
+    char *ca_file = ca ? config_path_under(scene->root, ca) : NULL;
     char *line = xasprintf("Authorization: Bearer %s", scene->device.token);
     const char *const headers[] = {line, NULL};
     struct buffer body = {.max_bytes = 64 * KIB}, answer_headers = {.max_bytes = 64 * KIB};

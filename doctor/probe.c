@@ -178,7 +178,7 @@ static char *rooted_ca(const struct scene *scene, const char *path)
 {
     if (!path)
         path = config_text(scene->config->values, "server.ca_file");
-    return path ? platform_under_root(scene->root, path) : NULL;
+    return path ? config_path_under(scene->root, path) : NULL;
 }
 
 static void ask_destination(const struct scene *scene, size_t index, struct probe *out)

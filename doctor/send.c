@@ -46,7 +46,7 @@ static bool post(const struct report *report, const char *url, struct bytes body
     struct buffer answer = {.max_bytes = MIB}, answer_headers = {.max_bytes = 64 * KIB};
     struct http_result result;
     const char *ca = config_text(scene->config->values, "server.ca_file");
-    char *ca_file = ca ? platform_under_root(scene->root, ca) : NULL;
+    char *ca_file = ca ? config_path_under(scene->root, ca) : NULL;
     struct http_call call = {.method = "POST",
                              .url = url,
                              .headers = headers,

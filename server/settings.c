@@ -222,15 +222,47 @@ static char *text_of(const char *option, const struct config *config, const char
 }
 
 /*
- * "sqlite:DIR", or "sqlite:" for the data directory, keeps control state and rows in
- * two files; other URLs name a server and are handed on.
+ * A file that the configuration names. With --root, what lies below it comes first; a path that is
+ * not there is taken as it is: a test's folder beside its root, say.
  */
-static char *complete_url(const char *url, const char *data, const char *file)
+static char *file_of(const struct options *o, const struct config *config, const char *key)
+{
+    const char *path = config_text(config, key);
+    if (!path || !o->root)
+        return text_of(NULL, config, key);
+    char *below = config_path_under(o->root, path);
+    struct fs_stat stat;
+    struct error ignored;
+    if (fs_real.stat(fs_real.disk, below, &stat, &ignored))
+        return below;
+    free(below);
+    return xstrdup(path);
+}
+
+static bool is_database_file(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot &&
+           (strcmp(dot, ".db") == 0 || strcmp(dot, ".sqlite") == 0 || strcmp(dot, ".sqlite3") == 0);
+}
+
+/*
+ * "sqlite:DIR", or "sqlite:" for the data directory, keeps control state and rows in
+ * two files. "sqlite:NAME.db" names the first, or with --messages the second; rows then stand
+ * beside control state in NAME-messages.db. Other URLs name a server and are handed on.
+ */
+static char *complete_url(const char *url, const char *data, const char *file, const char *suffix)
 {
     if (strncmp(url, "sqlite:", 7) != 0)
         return xstrdup(url);
-    const char *dir = url[7] ? url + 7 : data;
-    return xasprintf("sqlite:%s/%s", dir, file);
+    const char *path = url + 7;
+    if (strncmp(path, "//", 2) == 0)
+        path += 2; /* sqlite:///var/lib/x, as others write it */
+    if (*path && is_database_file(path)) {
+        const char *dot = strrchr(path, '.');
+        return xasprintf("sqlite:%.*s%s%s", (int)(dot - path), path, suffix, dot);
+    }
+    return xasprintf("sqlite:%s/%s", *path ? path : data, file);
 }
 
 static void choose_stores(const struct options *o, const struct config *config,
@@ -238,8 +270,9 @@ static void choose_stores(const struct options *o, const struct config *config,
 {
     char *store = text_of(o->store, config, "store");
     char *messages = text_of(o->messages, config, "messages");
-    out->store = complete_url(store, out->data, "control.db");
-    out->messages = complete_url(messages ? messages : store, out->data, "messages.db");
+    out->store = complete_url(store, out->data, "control.db", "");
+    out->messages = complete_url(messages ? messages : store, out->data, "messages.db",
+                                 messages ? "" : "-messages");
     free(store);
     free(messages);
 }
@@ -300,7 +333,8 @@ static bool read_key_persons(const struct config *config, struct integrations *o
     return true;
 }
 
-static bool read_integrations(const struct config *config, struct settings *out, struct error *err)
+static bool read_integrations(const struct options *o, const struct config *config,
+                              struct settings *out, struct error *err)
 {
     struct integrations *in = &out->integrations;
     const char *beta = config_text(config, "integrations.analytics_beta");
@@ -310,12 +344,12 @@ static bool read_integrations(const struct config *config, struct settings *out,
         char key[64];
         snprintf(key, sizeof key, "integrations.%s.key_file",
                  integration_name((enum integration)i));
-        in->key_files[i] = text_of(NULL, config, key);
+        in->key_files[i] = file_of(o, config, key);
         if (strcmp(beta, integration_name((enum integration)i)) == 0)
             in->beta = i;
     }
     in->base_url = text_of(NULL, config, "integrations.base_url");
-    in->ca_file = text_of(NULL, config, "integrations.ca_file");
+    in->ca_file = file_of(o, config, "integrations.ca_file");
     in->contact_url = text_of(NULL, config, "integrations.contact_url");
     in->request_interval_ms = (uint32_t)config_integer(config, "integrations.request_interval_ms");
     in->retry_first_ms = (uint32_t)config_integer(config, "integrations.retry_first_ms");
@@ -334,16 +368,19 @@ static bool read_integrations(const struct config *config, struct settings *out,
 
 /* ---- Alerts ---- */
 
-static bool read_alerts(const struct config *config, struct settings *out, struct error *err)
+static bool read_alerts(const struct options *o, const struct config *config, struct settings *out,
+                        struct error *err)
 {
-    const char *path = config_text(config, "alerts.webhook_secret_file");
+    char *path = file_of(o, config, "alerts.webhook_secret_file");
     out->alert_webhook_url = text_of(NULL, config, "alerts.webhook_url");
     out->alert_slack_url = text_of(NULL, config, "alerts.slack_url");
-    out->alert_ca_file = text_of(NULL, config, "alerts.ca_file");
+    out->alert_ca_file = file_of(o, config, "alerts.ca_file");
     out->alert_after_s = (uint32_t)config_integer(config, "alerts.after_seconds");
     out->alert_every_s = (uint32_t)config_integer(config, "alerts.every_seconds");
-    if (!path || !out->alert_webhook_url)
+    if (!path || !out->alert_webhook_url) {
+        free(path);
         return true;
+    }
     struct buffer secret = {.max_bytes = 4 * KIB};
     bool good = fs_read_file(&fs_real, path, &secret, err);
     while (good && secret.len > 0 && secret.data[secret.len - 1] <= ' ')
@@ -357,6 +394,7 @@ static bool read_alerts(const struct config *config, struct settings *out, struc
     if (secret.data)
         memset(secret.data, 0, secret.capacity);
     buffer_clear(&secret);
+    free(path);
     return good;
 }
 
@@ -390,15 +428,15 @@ bool settings_load(const struct options *o, struct settings *out, struct error *
     out->grpc_listen = text_of(o->grpc_listen, config, "grpc_listen");
     if (!out->grpc_listen)
         out->grpc_listen = xstrdup("");
-    out->tls_cert = text_of(o->tls_cert, config, "tls.cert");
-    out->tls_key = text_of(o->tls_key, config, "tls.key");
+    out->tls_cert = o->tls_cert ? xstrdup(o->tls_cert) : file_of(o, config, "tls.cert");
+    out->tls_key = o->tls_key ? xstrdup(o->tls_key) : file_of(o, config, "tls.key");
     out->max_request_mib = (uint32_t)config_integer(config, "max_request_mib");
     out->max_receiving_mib = (uint32_t)config_integer(config, "max_receiving_mib");
     out->loops = (uint32_t)config_integer(config, "loops");
     out->viewers_in_cohorts = strcmp(config_text(config, "privacy.viewers"), "cohorts") == 0;
     out->device_token_days = (uint32_t)config_integer(config, "fleet.device_token_days");
-    bool good = read_log(o, config, out, err) && read_integrations(config, out, err) &&
-                read_alerts(config, out, err) && check(out, err);
+    bool good = read_log(o, config, out, err) && read_integrations(o, config, out, err) &&
+                read_alerts(o, config, out, err) && check(out, err);
     config_destroy(config);
     if (!good)
         settings_clear(out);

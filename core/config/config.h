@@ -121,4 +121,8 @@ bool config_check_url(const char *text, struct error *err); /* http:// or https:
 bool config_check_address(const char *text, struct error *err); /* HOST:PORT or [V6]:PORT */
 bool config_check_path(const char *text, struct error *err);    /* absolute */
 
+/* A configured path with --root ROOT: below it, as every path of the system is. One that names a
+ * place below ROOT already means that place. The caller frees. */
+char *config_path_under(const char *root, const char *path);
+
 #endif

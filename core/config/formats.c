@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "core/config/config.h"
+#include "platform/platform.h"
 
 bool config_check_url(const char *text, struct error *err)
 {
@@ -44,4 +46,13 @@ bool config_check_path(const char *text, struct error *err)
     if (text[0] == '/' || has_drive)
         return true;
     return error_set(err, FAIL_INVALID, "must be an absolute path, not '%.80s'", text);
+}
+
+char *config_path_under(const char *root, const char *path)
+{
+    size_t len = root ? strlen(root) : 0;
+    while (len > 0 && root[len - 1] == '/')
+        len--;
+    bool is_there = len > 0 && strncmp(path, root, len) == 0 && path[len] == '/';
+    return is_there ? xstrdup(path) : platform_under_root(root, path);
 }

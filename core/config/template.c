@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config/config.h"
 #include "core/config/nearest.h"
 #include "platform/platform.h"
 
@@ -118,7 +119,7 @@ static bool append_file(const char *path, const struct config_variables *v, stru
                         struct error *err)
 {
     struct buffer content = {.max_bytes = CONFIG_TEMPLATE_FILE_BYTES};
-    char *real = platform_under_root(v->root, path);
+    char *real = config_path_under(v->root, path);
     bool ok = fs_read_file(v->fs, real, &content, err);
     if (!ok)
         error_wrap(err, "${file:%s}", path);

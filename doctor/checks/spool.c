@@ -20,7 +20,7 @@ static char *spool_dir(const struct scene *scene)
     const char *path = config_text(scene->config->values, "relay.spool.path");
     if (strcmp(path, "auto") == 0)
         return xasprintf("%s/spool", scene->state_dir);
-    return platform_under_root(scene->root, path);
+    return config_path_under(scene->root, path);
 }
 
 static void tell_hidden(const char *dir, struct finding *f)

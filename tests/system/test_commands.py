@@ -67,6 +67,31 @@ class Commands(unittest.TestCase):
                     with self.subTest(name, line=line):
                         self.expect_error(name, self.run_(name, *line.split(), *(["--data", folder] if name == "server" else [])))
 
+    def test_a_store_is_named_by_folder_or_by_file(self):
+        for store, files in (("sqlite:", ["data/control.db"]), ("sqlite:{}/sub", ["sub/control.db"]), ("sqlite:{}/my.db", ["my.db"]),
+                             ("sqlite://{}/my.sqlite3", ["my.sqlite3"])):
+            with programs.Folder() as folder, self.subTest(store):
+                (folder / "sub").mkdir()
+                words = ["--data", folder / "data", "--store", store.format(folder)]
+                self.assertEqual(0, self.run_("server", "system", "create", "alpha", *words).returncode)
+                self.assertIn("alpha", self.run_("server", "system", "list", *words).stdout)
+                self.assertTrue(all((folder / name).exists() for name in files), list(folder.rglob("*")))
+                ran = self.run_("server", "retention", "run", *words)
+                self.assertEqual((0, ""), (ran.returncode, ran.stderr))
+                self.assertEqual(2, len([path for path in folder.rglob("*") if path.suffix in (".db", ".sqlite3")]))
+
+    def test_files_in_the_servers_configuration_lie_below_the_root(self):
+        with programs.Folder() as root:
+            key = root / "etc/claude-telemetry/key"
+            key.parent.mkdir(parents=True)
+            key.write_text("sk-ant-api03-not-for-reports")
+            key.chmod(0o600)
+            for path in ("/etc/claude-telemetry/key", str(key)):
+                (key.parent / "server.yaml").write_text(f"integrations: {{ admin_api: {{ key_file: {path} }} }}\n")
+                run = self.run_("server", "import", "run", "--root", root, "--data", root / "data")
+                self.assertEqual(1, run.returncode)
+                self.assertIn(f"'{key}' holds no key for usage reports", run.stderr)
+
     def test_help_and_version_of_each(self):
         for name in PROGRAMS:
             for word in ("--help", "-h"):

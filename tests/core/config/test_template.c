@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "core/config/config.h"
 #include "tests/support/expect.h"
 #include "tests/support/temp_dir.h"
 
@@ -43,6 +44,17 @@ START_TEST(a_file_is_read_below_the_root_without_its_line_end)
     expect_ok(fs_replace_file(&fs_real, path, bytes_of("rotated"), 0600, &err));
     buffer_reset(&out);
     expect_ok(expand(root, "${file:/token}", &out));
+    char *whole = xasprintf("${file:%s}", path); /* below the root already */
+    expect_text(buffer_bytes(&out), "rotated");
+    buffer_reset(&out);
+    expect_ok(expand(root, whole, &out));
+    free(whole);
+    char *beside = xasprintf("%s-other/token", root), *where = config_path_under(root, beside);
+    char *expected = xasprintf("%s%s", root, beside);
+    ck_assert_str_eq(where, expected);
+    free(beside);
+    free(where);
+    free(expected);
     expect_text(buffer_bytes(&out), "rotated");
 
     expect_fail(expand(root, "x${file:/missing}", &out), FAIL_NOT_FOUND);
