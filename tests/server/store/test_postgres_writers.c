@@ -59,7 +59,8 @@ static struct message half(uint64_t number, int64_t system, bool event)
 
 struct writer {
     struct message_store *store;
-    bool backwards;
+    bool second;             /* puts the other half, and the systems in the other order */
+    pthread_barrier_t *meet; /* both begin each put at the same time */
     struct put_result sum;
     unsigned stored_ranges;
     const char *wrong;
@@ -72,7 +73,7 @@ static bool put_some(struct writer *w, uint64_t from, bool event)
     struct message_batch batches[SYSTEMS] = {0};
     struct put_result results[SYSTEMS];
     for (int i = 0; i < SYSTEMS; i++) {
-        int64_t system = w->backwards ? SYSTEMS - 1 - i : i;
+        int64_t system = w->second ? SYSTEMS - 1 - i : i;
         for (uint64_t r = 0; r < A_PUT; r++)
             rows[i][r] = half(from + r, system, event);
         batches[i] = (struct message_batch){.system_id = system,
@@ -111,18 +112,21 @@ static bool put_range(struct writer *w, uint64_t number)
            error_set(&w->err, FAIL_INVALID, "a repeated range was called an overlap");
 }
 
+/* Goes on after a failure, or the other would wait for ever. */
 static void *write_all(void *context)
 {
     struct writer *w = context;
-    for (int side = 0; side < 2 && !w->wrong; side++)
+    for (int side = 0; side < 2; side++)
         for (uint64_t at = 0; at < ROWS; at += A_PUT) {
-            uint64_t from = w->backwards ? ROWS - A_PUT - at : at;
-            if (!put_some(w, from, (side == 0) != w->backwards))
+            pthread_barrier_wait(w->meet);
+            if (!put_some(w, at, (side == 0) != w->second))
                 w->wrong = "a put failed";
         }
-    for (uint64_t n = 0; n < STREAMS && !w->wrong; n++)
+    for (uint64_t n = 0; n < STREAMS; n++) {
+        pthread_barrier_wait(w->meet);
         if (!put_range(w, n))
             w->wrong = "a range failed";
+    }
     return NULL;
 }
 
@@ -172,8 +176,10 @@ static void expect_everything_once(struct message_store *store)
 
 START_TEST(what_two_servers_get_at_once_is_stored_once)
 {
-    struct writer writers[2] = {{.backwards = false}, {.backwards = true}};
+    pthread_barrier_t meet;
+    struct writer writers[2] = {{.second = false, .meet = &meet}, {.second = true, .meet = &meet}};
     pthread_t threads[2];
+    pthread_barrier_init(&meet, NULL, 2);
     for (int i = 0; i < 2; i++)
         writers[i].store = open_store(&err);
     for (int i = 0; i < 2; i++)
@@ -187,6 +193,7 @@ START_TEST(what_two_servers_get_at_once_is_stored_once)
     ck_assert_uint_eq(writers[0].sum.merged + writers[1].sum.merged, ROWS * SYSTEMS);
     ck_assert_uint_eq(writers[0].sum.repeated + writers[1].sum.repeated, 2 * ROWS * SYSTEMS);
     ck_assert_uint_eq(writers[0].stored_ranges + writers[1].stored_ranges, STREAMS);
+    pthread_barrier_destroy(&meet);
     expect_everything_once(writers[0].store);
     for (int i = 0; i < 2; i++)
         writers[i].store->kind->close(writers[i].store);
