@@ -54,23 +54,25 @@ static int64_t next_begin(const struct zone *zone, enum aggregate_interval inter
     return high;
 }
 
-/* Of all rows there are and the question may be about; none when it is about none. */
+/*
+ * Of all that there is and the question may be about, from the beginning of a UTC day, for which
+ * daily sums stand; none when it is about none. Sums of rows go with them, usage outlives them.
+ */
 static bool read_range(struct postgres_link *link, const struct message_query *where, int64_t *from,
                        int64_t *to, struct error *err)
 {
     struct postgres_query *q =
         postgres_prepare(link, "SELECT min(time_ns)/1000000000, max(time_ns)/1000000000,"
-                               " (SELECT min(day) FROM rollup), (SELECT max(day) FROM rollup),"
-                               " (SELECT min(day) FROM usage_event),"
-                               " (SELECT max(day) FROM usage_event) FROM message");
+                               " (SELECT min(day)*86400 FROM usage_event),"
+                               " (SELECT max(day)*86400 FROM usage_event) FROM message");
     bool row = false, ok = postgres_next(q, &row, err);
     *from = INT64_MAX;
     *to = INT64_MIN;
-    for (int i = 0; ok && row && i < 6; i += 2) {
-        int64_t unit = i ? S_PER_DAY : 1; /* usage outlives the rows it was counted from */
+    for (int i = 0; ok && row && i < 4; i += 2) {
         if (postgres_is_null(q, i))
             continue;
-        int64_t first = postgres_int_at(q, i) * unit, last = postgres_int_at(q, i + 1) * unit;
+        int64_t first = postgres_int_at(q, i), last = postgres_int_at(q, i + 1);
+        first -= first % S_PER_DAY;
         *from = first < *from ? first : *from;
         *to = last > *to ? last : *to;
     }

@@ -17,7 +17,7 @@
 #define ROW_PARENT                                                                          \
     "CASE WHEN m.parent_join IS NOT NULL THEN"                                              \
     " (SELECT p.key FROM message p WHERE p.join_hash=m.parent_join AND p.system=m.system"   \
-    "  AND p.type=0 AND p.join_weak=0)"                                                     \
+    "  AND p.type=0 AND p.join_weak=0 LIMIT 1)"                                             \
     " WHEN m.type=1 AND m.session<>0 THEN"                                                  \
     " (SELECT p.key FROM message p WHERE p.session=m.session AND p.session<>0 AND p.type=0" \
     "  AND p.system=m.system AND (p.prompt=m.prompt OR p.prompt=0 OR m.prompt=0)"           \

@@ -138,7 +138,7 @@ void where_field_key(struct where *where, enum message_field field, struct bytes
         break;
     case COLUMN_PARENT:
         where_text(where, "(SELECT p.key FROM message p WHERE p.join_hash=m.parent_join"
-                          " AND p.system=m.system AND p.type=0 AND p.join_weak=0)");
+                          " AND p.system=m.system AND p.type=0 AND p.join_weak=0 LIMIT 1)");
         break;
     case COLUMN_METADATA:
         where_text(where, "ct_meta(m.metadata,");
@@ -236,7 +236,7 @@ static void add_value(struct where *where, const struct column *column, struct b
     case COLUMN_SYSTEM:
         where_text(where, "(SELECT id FROM system WHERE name=");
         where_bind_text(where, value);
-        where_text(where, ")");
+        where_text(where, " LIMIT 1)");
         return;
     case COLUMN_TYPE:
         if (message_type_of_name(value, &type))
