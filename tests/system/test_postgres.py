@@ -1,4 +1,4 @@
-"""The server with its rows in PostgreSQL: the questions of test_query, and crashes of server and database under load."""
+"""The server with everything in PostgreSQL: the questions of test_query, and crashes of server and database under load."""
 import os
 import pathlib
 import random
@@ -23,7 +23,9 @@ def setUpModule():
 
 
 def stores():
-    return ("--messages", cluster.url)
+    """Options of a server whose tables are in the database, which is emptied."""
+    cluster.ask("SET client_min_messages=warning; DROP SCHEMA IF EXISTS messages CASCADE; DROP SCHEMA IF EXISTS control CASCADE")
+    return ("--store", cluster.url)
 
 
 class Questions(test_query.Figures, test_query.Reports):
@@ -31,14 +33,34 @@ class Questions(test_query.Figures, test_query.Reports):
 
     @classmethod
     def server_stores(cls):
-        cluster.ask("DROP SCHEMA IF EXISTS messages CASCADE")
         return stores()
 
 
-class Crashes(unittest.TestCase):
-    def setUp(self):
-        cluster.ask("DROP SCHEMA IF EXISTS messages CASCADE")
+class TwoServers(unittest.TestCase):
+    def test_a_batch_repeated_at_the_other_server_is_recognised(self):
+        with programs.Folder() as one_folder, programs.Folder() as other_folder:
+            one = programs.Server(one_folder, stores=stores()).set_up().start()
+            other = programs.Server(other_folder, stores=one.stores)
+            try:
+                other.start()
+                batch = {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {one.token}",
+                         "X-Batch-Stream": "0a0b0c0d-0000-4000-8000-000000000001"}
+                for first, servers in ((1, (one, other)), (3, (other, one))):
+                    body = otlp.marked_request([f"mark-{first}", f"mark-{first + 1}"])
+                    headers = {**batch, "X-Batch-First": str(first), "X-Batch-Last": str(first + 1)}
+                    answers = [programs.http("POST", server.url + "/v1/logs", body, headers) for server in servers]
+                    self.assertEqual([status for status, _, _ in answers], [200, 200])
+                    self.assertEqual([answer[1].get("X-Batch-Replayed") for answer in answers], [None, "1"])
+                self.assertEqual({row["metadata"]["request_id"] for row in one.messages(type="ai.generation")},
+                                 {f"mark-{n}" for n in range(1, 5)})
+                other.email = one.email
+                self.assertEqual(other.sums(), one.sums())
+            finally:
+                one.program.stop()
+                other.program.stop()
 
+
+class Crashes(unittest.TestCase):
     def crash_database(self):
         cluster.program.stop(signal.SIGQUIT)  # at once and without a checkpoint, but with all its processes
 

@@ -1,4 +1,4 @@
-#include "tests/server/captures_contract.h"
+#include "tests/server/message_store_contract.h"
 #include "tests/server/postgres_store.h"
 #include "tests/support/expect.h"
 
@@ -9,8 +9,6 @@ int main(void)
     static const struct store_under_test kind = {.name = "postgres_messages",
                                                  .url = postgres_store_url};
     int code = expect_run(message_store_contract(&kind));
-    if (code == 0)
-        code = expect_run(captures_contract(&kind));
     postgres_store_end();
     return code;
 }
