@@ -154,18 +154,13 @@ static bool ask_once(struct asked *a, const uint8_t key[LINE_KEY_BYTES])
 static void ask_key(struct asked *a, const uint8_t key[LINE_KEY_BYTES])
 {
     if (ask_once(a, key))
-        sql_put_quoted(&a->sql, bytes_make(key, LINE_KEY_BYTES));
+        sql_put_hex(&a->sql, bytes_make(key, LINE_KEY_BYTES));
 }
 
 static void ask_place(struct asked *a, uint64_t time_ns, const uint8_t key[LINE_KEY_BYTES])
 {
-    if (!ask_once(a, key))
-        return;
-    sql_put(&a->sql, "(");
-    sql_put_uint(&a->sql, time_ns / DAY_NS);
-    sql_put(&a->sql, ",");
-    sql_put_quoted(&a->sql, bytes_make(key, LINE_KEY_BYTES));
-    sql_put(&a->sql, ")");
+    if (ask_once(a, key))
+        sql_put_place(&a->sql, (uint32_t)(time_ns / DAY_NS), key);
 }
 
 enum { ASK_ROWS, ASK_POINTS, ASK_STREAMS, ASK_SERIES, ASK_ACCOUNTS, ASK_JOINS, ASK_COUNT };
@@ -264,12 +259,15 @@ static void read_line(struct known *k, struct answer_reader *r)
 static bool ask_narrow(struct known *k, struct clickhouse_messages *s,
                        struct asked asked[ASK_COUNT], struct error *err)
 {
-    static const char *const BEFORE[ASK_JOINS] = {
-        [ASK_ROWS] = " OR (kind=0 AND (day,key) IN (",
-        [ASK_POINTS] = " OR (kind=2 AND (day,key) IN (",
-        [ASK_STREAMS] = " OR (kind=4 AND day=0 AND key IN (",
-        [ASK_SERIES] = " OR (kind=3 AND day=0 AND key IN (",
-        [ASK_ACCOUNTS] = " OR (kind=6 AND day=0 AND key IN (",
+    static const struct {
+        const char *before;
+        bool places;
+    } LISTS[ASK_JOINS] = {
+        [ASK_ROWS] = {" OR (kind=0 AND (day,key) IN ", true},
+        [ASK_POINTS] = {" OR (kind=2 AND (day,key) IN ", true},
+        [ASK_STREAMS] = {" OR (kind=4 AND day=0 AND key IN ", false},
+        [ASK_SERIES] = {" OR (kind=3 AND day=0 AND key IN ", false},
+        [ASK_ACCOUNTS] = {" OR (kind=6 AND day=0 AND key IN ", false},
     };
     struct answer_reader r;
     struct sql sql;
@@ -279,10 +277,12 @@ static bool ask_narrow(struct known *k, struct clickhouse_messages *s,
     for (int i = 0; i < ASK_JOINS; i++) {
         if (asked[i].seen.count == 0)
             continue;
-        sql_put(&sql, BEFORE[i]);
+        sql_put(&sql, LISTS[i].before);
+        sql_put(&sql, LISTS[i].places ? SQL_PLACES_BEGIN : SQL_KEYS_BEGIN);
         if (!buffer_append(&sql.text, buffer_bytes(&asked[i].sql.text)) || asked[i].sql.failed)
             sql.failed = true;
-        sql_put(&sql, "))");
+        sql_put(&sql, LISTS[i].places ? SQL_PLACES_END : SQL_KEYS_END);
+        sql_put(&sql, ")");
     }
     sql_put(&sql, " FORMAT RowBinary");
     bool ok = clickhouse_query(s, &sql, 0, &k->narrow, &r, err);
@@ -296,19 +296,21 @@ static void put_keys(struct sql *sql, const struct line_key *keys, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         sql_put(sql, i ? "," : "");
-        sql_put_quoted(sql, bytes_make(keys[i].bytes, LINE_KEY_BYTES));
+        sql_put_hex(sql, bytes_make(keys[i].bytes, LINE_KEY_BYTES));
     }
 }
 
 static const char JOINED_FROM[] =
-    "(day,key) IN (SELECT toUInt32(intDiv(time_ns,86400000000000)),"
-    "ref FROM " CLICKHOUSE_TABLE " WHERE kind=5 AND day=0 AND key IN (";
+    "(day,key) IN (SELECT toUInt32(intDiv(time_ns,86400000000000)),ref FROM " CLICKHOUSE_TABLE
+    " WHERE kind=5 AND day=0 AND key IN ";
 
 void sql_put_joined(struct sql *sql, const struct line_key *keys, size_t count)
 {
     sql_put(sql, JOINED_FROM);
+    sql_put(sql, SQL_KEYS_BEGIN);
     put_keys(sql, keys, count);
-    sql_put(sql, "))");
+    sql_put(sql, SQL_KEYS_END);
+    sql_put(sql, ")");
 }
 
 /* `keys` stand in SQL already. */
@@ -322,9 +324,11 @@ static bool load(struct known *k, struct clickhouse_messages *s, struct bytes ke
     sql_put(&sql, line_row_columns(true));
     sql_put(&sql, " FROM " CLICKHOUSE_TABLE " FINAL WHERE kind=0 AND dead=0 AND ");
     sql_put(&sql, JOINED_FROM);
+    sql_put(&sql, SQL_KEYS_BEGIN);
     if (!buffer_append(&sql.text, keys))
         sql.failed = true;
-    sql_put(&sql, ")) FORMAT RowBinary");
+    sql_put(&sql, SQL_KEYS_END);
+    sql_put(&sql, ") FORMAT RowBinary");
     bool ok = clickhouse_query(s, &sql, 0, &k->full, &r, err);
     while (ok && answer_more(&r)) {
         struct line_row read;

@@ -80,15 +80,13 @@ void clickhouse_tombstone_key(struct bytes person, uint8_t key[LINE_KEY_BYTES])
 
 void sql_put_places(struct sql *sql, const struct row_place *places, size_t count)
 {
-    sql_put(sql, "(day,key) IN (");
+    sql_put(sql, "(day,key) IN ");
+    sql_put(sql, SQL_PLACES_BEGIN);
     for (size_t i = 0; i < count; i++) {
-        sql_put(sql, i ? ",(" : "(");
-        sql_put_uint(sql, places[i].day);
-        sql_put(sql, ",");
-        sql_put_quoted(sql, bytes_make(places[i].key, MESSAGE_KEY_BYTES));
-        sql_put(sql, ")");
+        sql_put(sql, i ? "," : "");
+        sql_put_place(sql, places[i].day, places[i].key);
     }
-    sql_put(sql, ")");
+    sql_put(sql, SQL_PLACES_END);
 }
 
 uint32_t day_of_key(const uint8_t key[MESSAGE_KEY_BYTES])

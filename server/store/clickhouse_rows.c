@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "platform/platform.h"
-#include "server/store/clickhouse_messages.h"
+#include "server/store/clickhouse_known.h"
 
 /* Rows of one page, whole, in memory. */
 struct page_rows {
@@ -93,28 +93,33 @@ static bool is_parent(const struct candidate *c, const struct line_row *row,
     return memcmp(c->key, best->key, sizeof c->key) > 0;
 }
 
+static size_t put_named(struct sql *sql, const struct page_rows *page)
+{
+    struct line_key *joins = xcalloc(page->count + 1, sizeof *joins);
+    size_t count = 0;
+    for (size_t i = 0; i < page->count; i++) {
+        const struct message *m = &page->rows[i].stored.message;
+        const struct message parent = {.join_hash = m->parent_join_hash,
+                                       .type = MESSAGE_GENERATION};
+        if (names_parent(m))
+            clickhouse_join_key(&parent, page->rows[i].system, joins[count++].bytes);
+    }
+    if (count) {
+        sql_put(sql, "(join_weak=0 AND ");
+        sql_put_joined(sql, joins, count);
+        sql_put(sql, ")");
+    }
+    free(joins);
+    return count;
+}
+
 /* What could be a parent of any of the page's rows; false when there is nothing to ask. */
 static bool put_candidates(struct sql *sql, const struct page_rows *page)
 {
-    uint64_t from = UINT64_MAX, to = 0;
-    size_t named = 0, guessed = 0;
+    uint64_t from = UINT64_MAX, to = 0, hour = 3600 * NS_PER_S;
     sql_put(sql, "SELECT key,join_hash,join_weak,system,time_ns,sources,duration_ms,session,prompt"
                  " FROM " CLICKHOUSE_TABLE " FINAL WHERE kind=0 AND dead=0 AND type=0 AND (");
-    for (size_t i = 0; i < page->count; i++) {
-        const struct message *m = &page->rows[i].stored.message;
-        struct message parent = {.join_hash = m->parent_join_hash, .type = MESSAGE_GENERATION};
-        uint8_t join[LINE_KEY_BYTES];
-        if (!names_parent(m))
-            continue;
-        sql_put(sql, named++
-                         ? ","
-                         : "(join_weak=0 AND (day,key) IN (SELECT"
-                           " toUInt32(intDiv(time_ns,86400000000000)),ref FROM " CLICKHOUSE_TABLE
-                           " WHERE kind=5 AND day=0 AND key IN (");
-        clickhouse_join_key(&parent, page->rows[i].system, join);
-        sql_put_quoted(sql, bytes_make(join, sizeof join));
-    }
-    sql_put(sql, named ? ")))" : "");
+    size_t named = put_named(sql, page), guessed = 0;
     for (size_t i = 0; i < page->count; i++) {
         const struct message *m = &page->rows[i].stored.message;
         if (!guesses_parent(m))
@@ -125,7 +130,6 @@ static bool put_candidates(struct sql *sql, const struct page_rows *page)
         sql_put_quoted(sql, m->session_id);
     }
     if (guessed) {
-        uint64_t hour = 3600 * NS_PER_S;
         sql_put(sql, ") AND day>=");
         sql_put_uint(sql, (from > hour ? from - hour : 0) / DAY_NS);
         sql_put(sql, " AND day<=");

@@ -95,6 +95,30 @@ void sql_put_quoted(struct sql *sql, struct bytes text)
         sql->failed = true;
 }
 
+const char SQL_KEYS_BEGIN[] = "(SELECT toFixedString(unhex(arrayJoin(splitByChar(',','";
+const char SQL_KEYS_END[] = "'))),16))";
+const char SQL_PLACES_BEGIN[] = "(SELECT toUInt32(substring(x,1,10)),"
+                                "toFixedString(unhex(substring(x,11)),16)"
+                                " FROM (SELECT arrayJoin(splitByChar(',','";
+const char SQL_PLACES_END[] = "')) AS x))";
+
+void sql_put_hex(struct sql *sql, struct bytes bytes)
+{
+    if (!buffer_reserve(&sql->text, bytes.len * 2 + 1)) {
+        sql->failed = true;
+        return;
+    }
+    crypto_hex(bytes, (char *)sql->text.data + sql->text.len);
+    sql->text.len += bytes.len * 2;
+}
+
+void sql_put_place(struct sql *sql, uint32_t day, const uint8_t key[MESSAGE_KEY_BYTES])
+{
+    if (!buffer_append_format(&sql->text, "%010u", (unsigned)day))
+        sql->failed = true;
+    sql_put_hex(sql, bytes_make(key, MESSAGE_KEY_BYTES));
+}
+
 bool sql_ok(const struct sql *sql, struct error *err)
 {
     return !sql->failed ||
