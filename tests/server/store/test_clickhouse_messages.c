@@ -1,5 +1,7 @@
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "tests/server/captures_contract.h"
 #include "tests/server/clickhouse_server.h"
 #include "tests/server/message_store_contract.h"
 #include "tests/support/expect.h"
@@ -23,6 +25,9 @@ int main(void)
         return SKIPPED;
     }
     int code = expect_run(message_store_contract(&clickhouse));
+    if (code == 0 &&
+        getenv("CT_LONG")) /* hundreds of stores: system/test_clickhouse has the totals */
+        code = expect_run(captures_contract(&clickhouse));
     clickhouse_server_stop(server);
     return code;
 }
