@@ -1,10 +1,55 @@
 #include "core/http/certificate.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+
+#include "base/memory.h"
+
+struct http_certificate_watch {
+    atomic_uint holders;
+    struct http_certificate seen;
+};
+
+struct http_certificate_watch *http_certificate_watch_create(void)
+{
+    struct http_certificate_watch *watch = xcalloc(1, sizeof *watch);
+    atomic_init(&watch->holders, 1);
+    return watch;
+}
+
+void http_certificate_watch_release(struct http_certificate_watch *watch)
+{
+    if (watch && atomic_fetch_sub(&watch->holders, 1) == 1)
+        free(watch);
+}
+
+const struct http_certificate *http_certificate_seen(const struct http_certificate_watch *watch)
+{
+    return &watch->seen;
+}
+
+/* OpenSSL's number for what we keep beside an SSL_CTX: asked for once, the same ever after. */
+static int place_in_context;
+static pthread_once_t place_once = PTHREAD_ONCE_INIT;
+
+static void free_with_context(void *parent, void *watch, CRYPTO_EX_DATA *data, int place, long l,
+                              void *p)
+{
+    (void)parent, (void)data, (void)place, (void)l, (void)p;
+    http_certificate_watch_release(watch);
+}
+
+static void ask_for_place(void)
+{
+    place_in_context = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_with_context);
+}
 
 static void name_of(const X509_NAME *name, char out[HTTP_CERTIFICATE_NAME_BYTES])
 {
@@ -93,11 +138,15 @@ static enum http_certificate_fault fault_of(int code)
 static int on_verify(int is_good, X509_STORE_CTX *store)
 {
     SSL *tls = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct http_certificate *out = SSL_CTX_get_app_data(SSL_get_SSL_CTX(tls));
+    struct http_certificate_watch *watch =
+        SSL_CTX_get_ex_data(SSL_get_SSL_CTX(tls), place_in_context);
     X509 *peer = X509_STORE_CTX_get0_cert(store);
     X509 *at = X509_STORE_CTX_get_current_cert(store);
-    if (!out)
+    if (!is_good) /* what went wrong on the way here is not the reason, and curl tells the first */
+        ERR_clear_error();
+    if (!watch)
         return is_good;
+    struct http_certificate *out = &watch->seen;
     if (peer && !out->is_there) {
         out->is_there = true;
         take_names(peer, out);
@@ -115,9 +164,12 @@ static int on_verify(int is_good, X509_STORE_CTX *store)
     return is_good;
 }
 
-void http_certificate_watch(void *tls_context, struct http_certificate *out)
+void http_certificate_watch_tls(void *tls_context, struct http_certificate_watch *watch)
 {
-    *out = (struct http_certificate){0};
-    SSL_CTX_set_app_data((SSL_CTX *)tls_context, out);
+    pthread_once(&place_once, ask_for_place);
+    watch->seen = (struct http_certificate){0};
+    atomic_fetch_add(&watch->holders, 1);
+    if (SSL_CTX_set_ex_data(tls_context, place_in_context, watch) != 1)
+        http_certificate_watch_release(watch);
     SSL_CTX_set_verify(tls_context, SSL_CTX_get_verify_mode(tls_context), on_verify);
 }

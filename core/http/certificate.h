@@ -29,7 +29,19 @@ struct http_certificate {
     int valid_days; /* the peer's, from now on; negative: it ended that long ago */
 };
 
-/* Makes handshakes of this SSL_CTX fill `out`, which must outlive them. */
-void http_certificate_watch(void *tls_context, struct http_certificate *out);
+/*
+ * Where it is written to: by the handshakes of an SSL_CTX, which lives as long as its connection, and
+ * read by whoever asked for the connection. Both hold it.
+ */
+struct http_certificate_watch;
+
+struct http_certificate_watch *http_certificate_watch_create(void);
+void http_certificate_watch_release(struct http_certificate_watch *watch); /* NULL is fine */
+
+/* The handshakes of this SSL_CTX write to `watch` from now on. */
+void http_certificate_watch_tls(void *tls_context, struct http_certificate_watch *watch);
+
+/* Borrowed. */
+const struct http_certificate *http_certificate_seen(const struct http_certificate_watch *watch);
 
 #endif

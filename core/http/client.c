@@ -25,7 +25,8 @@ struct http_transfer {
     struct http_line *line; /* whose `easy` it is; NULL: our own */
     struct curl_slist *header_lines;
     char *ca_file;
-    struct http_certificate *certificate;
+    struct http_certificate_watch *watch; /* what a TLS peer shows */
+    struct http_certificate *certificate; /* who also wants to know; or NULL */
     bool is_tls;
     size_t max_answer_bytes;
     struct buffer *body, *headers; /* the two below, or a blocking caller's */
@@ -76,8 +77,7 @@ static CURLcode on_tls_setup(CURL *easy, void *tls_context, void *context)
 {
     (void)easy;
     struct http_transfer *t = context;
-    if (t->certificate)
-        http_certificate_watch(tls_context, t->certificate);
+    http_certificate_watch_tls(tls_context, t->watch);
     if (!t->ca_file || SSL_CTX_load_verify_locations(tls_context, t->ca_file, NULL) == 1)
         return CURLE_OK;
     snprintf(t->we_say, sizeof t->we_say, "cannot read certificates from the CA file '%s'",
@@ -181,12 +181,11 @@ static void set_route(struct http_transfer *t, const struct http_call *call)
     curl_easy_setopt(t->easy, CURLOPT_PROXY_SSL_OPTIONS, (long)CURLSSLOPT_NATIVE_CA);
     t->certificate = call->certificate;
     t->ca_file = xstrdup(call->ca_file);
-    if (call->ca_file || call->certificate) {
-        curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_setup);
-        curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
-        /* curl shares one cached certificate store: ours would leak into calls without ca_file. */
+    curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_setup);
+    curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
+    /* curl shares one cached certificate store: ours would leak into calls without ca_file. */
+    if (call->ca_file)
         curl_easy_setopt(t->easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-    }
 }
 
 static void transfer_init(struct http_transfer *t, const struct http_call *call)
@@ -204,6 +203,7 @@ static void transfer_init(struct http_transfer *t, const struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_URL, call->url);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "claude-telemetry");
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    t->watch = http_certificate_watch_create();
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
                      (long)(call->timeout_ms ? call->timeout_ms : TIMEOUT_MS));
@@ -252,6 +252,7 @@ static bool is_connected(CURL *easy)
 static enum http_stage stage_of(const struct http_transfer *t, CURLcode code)
 {
     long tunnel_status = 0;
+    http_certificate_watch_release(t->watch);
     curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &tunnel_status);
     switch (code) {
     case CURLE_OK:
@@ -313,6 +314,16 @@ static void unlink_transfer(struct http_transfer *t)
 {
     curl_multi_remove_handle(t->client->multi, t->easy);
     *t->link = t->next;
+/* Whose certificate it is and what is wrong with it, where curl tells the second alone. */
+static void name_certificate(struct http_transfer *t)
+{
+    const struct http_certificate *seen = http_certificate_seen(t->watch);
+    if (seen->is_there && seen->fault != HTTP_CERTIFICATE_SOUND)
+        snprintf(t->we_say, sizeof t->we_say,
+                 "the certificate for '%.80s', issued by '%.60s', is refused: %.80s",
+                 seen->names[0] ? seen->names : "an unnamed server", seen->authority, seen->words);
+}
+
     if (t->next)
         t->next->link = t->link;
 }
@@ -322,6 +333,10 @@ static void report_finished(struct http_client *client)
     CURLMsg *message;
     int queued;
     while ((message = curl_multi_info_read(client->multi, &queued))) {
+    if (result->stage == HTTP_STAGE_TLS && !t->we_say[0])
+        name_certificate(t);
+    if (t->certificate)
+        *t->certificate = *http_certificate_seen(t->watch);
         if (message->msg != CURLMSG_DONE)
             continue;
         CURLcode code = message->data.result; /* gone once the handle is removed */

@@ -64,6 +64,9 @@ START_TEST(tls_is_trusted_by_the_private_ca_only)
 
     post(port, "127.0.0.1", NULL, bytes_of("x"));
     ck_assert_int_eq(result.stage, HTTP_STAGE_TLS);
+    ck_assert_msg(strstr(result.error,
+                         "'127.0.0.1', issued by 'Test Authority', is refused: unable"),
+                  "%s", result.error);
     post(port, "localhost", files.ca, bytes_of("x")); /* a name that the certificate lacks */
     ck_assert_int_eq(result.stage, HTTP_STAGE_TLS);
     post(port, "127.0.0.1", "/nonexistent/ca.pem", bytes_of("x"));
