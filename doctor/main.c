@@ -183,6 +183,7 @@ static bool examine(const struct command_line *line, struct examination *e,
     struct scene_options options = {.root = line->root,
                                     .config_path = line->config,
                                     .uid = platform_own_uid(),
+                                    .is_administrator = platform_is_administrator(),
                                     .environment = (const char *const *)environ,
                                     .project = is_machine ? getcwd(folder, sizeof folder) : NULL};
     e->disk = patient_fs_create(&fs_real, DISK_LIMIT_MS);

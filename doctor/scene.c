@@ -22,33 +22,43 @@ struct collector {
     size_t count;
 };
 
+/* The name of a program without its folder and, as Windows has it, without ".exe". */
+static struct bytes program_name(struct bytes command)
+{
+    struct bytes name = bytes_make(command.data, strnlen((const char *)command.data, command.len));
+    for (size_t i = name.len; i > 0; i--)
+        if (name.data[i - 1] == '/') {
+            name = bytes_make(name.data + i, name.len - i);
+            break;
+        }
+    if (name.len > 4 && bytes_equal_ignoring_case(bytes_make(name.data + name.len - 4, 4), ".exe"))
+        name.len -= 4;
+    return name;
+}
+
+/* What follows the program; empty when nothing does. */
+static struct bytes first_argument(struct bytes command)
+{
+    size_t len = strnlen((const char *)command.data, command.len);
+    if (len + 1 >= command.len)
+        return bytes_make(NULL, 0);
+    const char *at = (const char *)command.data + len + 1;
+    return bytes_make(at, strnlen(at, command.len - len - 1));
+}
+
 static bool is_claude(struct bytes command)
 {
-    const char *first = (const char *)command.data;
-    size_t len = strnlen(first, command.len);
-    size_t base_len = 0;
-    while (base_len < len && first[len - base_len - 1] != '/')
-        base_len++;
-    const char *base = first + len - base_len;
-    if (base_len == 6 && memcmp(base, "claude", 6) == 0)
-        return true;
-    if (len + 1 >= command.len || base_len < 4 || memcmp(base, "node", 4) != 0)
-        return false;
-    const char *script = first + len + 1;
-    return bytes_contain(bytes_make(script, strnlen(script, command.len - len - 1)),
-                         "@anthropic-ai/claude-code");
+    struct bytes name = program_name(command);
+    return bytes_equal_text(name, "claude") ||
+           (bytes_starts_with(name, "node") &&
+            bytes_contain(first_argument(command), "@anthropic-ai/claude-code"));
 }
 
 /* The service: "/usr/bin/claude-telemetry-agent run …". */
 static bool is_agent(struct bytes command)
 {
-    static const char name[] = "claude-telemetry-agent";
-    const char *first = (const char *)command.data;
-    size_t len = strnlen(first, command.len), name_len = strlen(name);
-    if (len < name_len || len + 1 >= command.len ||
-        memcmp(first + len - name_len, name, name_len) != 0)
-        return false;
-    return strncmp(first + len + 1, "run", command.len - len - 1) == 0;
+    return bytes_equal_text(program_name(command), "claude-telemetry-agent") &&
+           bytes_equal_text(first_argument(command), "run");
 }
 
 static void keep_agent(struct scene *scene, const struct platform_process *process)
@@ -198,7 +208,7 @@ struct scene *scene_create(const struct scene_options *options, const struct fs 
     scene->clock = clock;
     scene->uid = options->uid;
     scene->environment = options->environment;
-    scene->is_privileged = options->uid == 0;
+    scene->is_privileged = options->uid == 0 || options->is_administrator;
     scene->config_dir = platform_config_dir(scene->root);
     scene->state_dir = platform_state_dir(scene->root);
     scene->run_dir = platform_run_dir(scene->root);

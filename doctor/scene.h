@@ -90,6 +90,7 @@ struct scene_options {
     const char *root;
     const char *config_path;
     uint32_t uid;
+    bool is_administrator;          /* also without the number of root */
     const char *const *environment; /* of this process */
     const char *project;            /* the current folder; NULL: none */
 };

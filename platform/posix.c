@@ -65,3 +65,8 @@ uint32_t platform_own_uid(void)
 {
     return (uint32_t)geteuid();
 }
+
+bool platform_is_administrator(void)
+{
+    return platform_own_uid() == 0;
+}

@@ -12,19 +12,12 @@
 #include "platform/processes.h"
 #include "platform/registry.h"
 
-#define EPOCH_1601_SECONDS UINT64_C(11644473600)
-
-static uint64_t ticks_of(FILETIME time) /* of 100 ns */
-{
-    return (uint64_t)time.dwHighDateTime << 32 | time.dwLowDateTime;
-}
-
 static uint64_t wall_ns(void *context)
 {
     (void)context;
     FILETIME now;
     GetSystemTimePreciseAsFileTime(&now);
-    return (ticks_of(now) - EPOCH_1601_SECONDS * 10000000) * 100;
+    return wall_ns_of(now);
 }
 
 static uint64_t monotonic_ns(void *context)
@@ -228,24 +221,20 @@ static DWORD find_process(const struct sockaddr *local, const struct sockaddr *r
     return 0;
 }
 
-static char *sid_of_process(HANDLE process)
-{
-    HANDLE token;
-    if (!OpenProcessToken(process, TOKEN_QUERY, &token))
-        return NULL;
-    char *sid = sid_of_token(token);
-    CloseHandle(token);
-    return sid;
-}
-
-/* Its user's number; that of the system's account counts as root's. */
 uint32_t platform_own_uid(void)
 {
-    char *sid = sid_of_process(GetCurrentProcess());
-    bool is_system = sid && strcmp(sid, "S-1-5-18") == 0;
-    uint32_t uid = is_system ? 0 : sid ? platform_uid_of_sid(sid) : UINT32_MAX;
-    free(sid);
-    return uid;
+    uint32_t uid;
+    return uid_of_process(GetCurrentProcess(), &uid) ? uid : UINT32_MAX;
+}
+
+bool platform_is_administrator(void)
+{
+    BYTE group[SECURITY_MAX_SID_SIZE];
+    DWORD size = sizeof group;
+    BOOL is_member = FALSE;
+    return platform_own_uid() == 0 ||
+           (CreateWellKnownSid(WinBuiltinAdministratorsSid, NULL, group, &size) &&
+            CheckTokenMembership(NULL, group, &is_member) && is_member);
 }
 
 /*
@@ -262,12 +251,8 @@ bool platform_socket_owner(const void *local, const void *remote, struct platfor
     HANDLE process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid);
     if (!process)
         return error_set(err, FAIL_NOT_FOUND, "process %lu cannot be asked", (unsigned long)pid);
-    char *sid = find_process(local, remote) == pid ? sid_of_process(process) : NULL;
+    bool ok = find_process(local, remote) == pid && uid_of_process(process, &out->uid);
     CloseHandle(process);
-    if (!sid)
-        return error_set(err, FAIL_NOT_FOUND, "the user of process %lu cannot be told",
-                         (unsigned long)pid);
-    out->uid = platform_uid_of_sid(sid);
-    free(sid);
-    return true;
+    return ok || error_set(err, FAIL_NOT_FOUND, "the user of process %lu cannot be told",
+                           (unsigned long)pid);
 }

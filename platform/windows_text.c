@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "platform/registry.h"
 
 /* Shorter ones need no prefix; a folder leaves room for a name of 8.3 form. */
 enum { PLAIN_PATH_CHARS = MAX_PATH - 13, MESSAGE_CHARS = 200 };
@@ -132,6 +133,27 @@ char *sid_of_token(HANDLE token)
     return sid;
 }
 
+bool uid_of_process(HANDLE process, uint32_t *out)
+{
+    HANDLE token;
+    if (!OpenProcessToken(process, TOKEN_QUERY, &token))
+        return false;
+    char *sid = sid_of_token(token);
+    CloseHandle(token);
+    if (sid)
+        *out = strcmp(sid, "S-1-5-18") == 0 ? 0 : platform_uid_of_sid(sid);
+    free(sid);
+    return sid != NULL;
+}
+
+#define EPOCH_1601_SECONDS UINT64_C(11644473600)
+
+uint64_t wall_ns_of(FILETIME time)
+{
+    uint64_t ticks = (uint64_t)time.dwHighDateTime << 32 | time.dwLowDateTime; /* of 100 ns */
+    return (ticks - EPOCH_1601_SECONDS * 10000000) * 100;
+}
+
 PSECURITY_DESCRIPTOR descriptor_of_mode(unsigned mode, bool is_directory)
 {
     HANDLE token;
@@ -162,8 +184,8 @@ char *registry_text(HKEY root, const char *key, const char *name)
     enum { VALUE_BYTES = 64 * 1024 };
     WCHAR *wide_key = wide_of(key), *wide_name = wide_of(name), *value = xmalloc(VALUE_BYTES);
     DWORD size = VALUE_BYTES;
-    LSTATUS status = RegGetValueW(root, wide_key, wide_name,
-                                  RRF_RT_REG_SZ | RRF_RT_REG_EXPAND_SZ | RRF_SUBKEY_WOW6464KEY,
+    /* With the flag of REG_EXPAND_SZ it refuses to expand; without, those come as REG_SZ. */
+    LSTATUS status = RegGetValueW(root, wide_key, wide_name, RRF_RT_REG_SZ | RRF_SUBKEY_WOW6464KEY,
                                   NULL, value, &size);
     char *out = status == ERROR_SUCCESS ? utf8_of(value) : NULL;
     free(value);

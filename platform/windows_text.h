@@ -42,6 +42,13 @@ PSECURITY_DESCRIPTOR descriptor_of_mode(unsigned mode, bool is_directory);
  * failure. */
 char *sid_of_token(HANDLE token);
 
+/* The number of a process's user, that of the system's own account being root's 0. False when it is
+ * not to be had. */
+bool uid_of_process(HANDLE process, uint32_t *out);
+
+/* Nanoseconds since 1970. */
+uint64_t wall_ns_of(FILETIME time);
+
 /* A string of the registry, REG_SZ or REG_EXPAND_SZ, or NULL. The caller frees. */
 char *registry_text(HKEY root, const char *key, const char *name);
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "platform/fs.h"
 #include "platform/platform.h"
+#include "platform/procargs.h"
 #include "platform/processes.h"
 #include "tests/support/expect.h"
 #include "tests/support/temp_dir.h"
@@ -49,6 +50,7 @@ START_TEST(a_root_without_processes_has_none)
 }
 END_TEST
 
+#if !defined(_WIN32) /* there is no /proc there */
 static bool take_start(void *context, const struct platform_process *process)
 {
     *(uint64_t *)context = process->started_ns;
@@ -82,6 +84,38 @@ START_TEST(a_name_with_brackets_and_blanks_does_not_shift_the_start)
     temp_dir_remove(root);
 }
 END_TEST
+#endif
+
+/* A count of arguments before the texts, as macOS has it. */
+static struct platform_process taken_apart(int count, const char *texts, size_t len)
+{
+    static uint8_t all[256];
+    struct platform_process process = {0};
+    ck_assert_uint_le(sizeof count + len, sizeof all);
+    memcpy(all, &count, sizeof count);
+    memcpy(all + sizeof count, texts, len);
+    procargs_take_apart(bytes_make(all, sizeof count + len), &process);
+    return process;
+}
+
+START_TEST(arguments_and_environment_of_macos_are_told_apart)
+{
+    static const char texts[] = "/bin/node\0\0\0\0node\0/x/cli.js\0\0A=1\0B=\0\0stack";
+    struct platform_process p = taken_apart(3, texts, sizeof texts);
+    ck_assert(p.has_environment);
+    ck_assert(bytes_equal(p.command, bytes_make("node\0/x/cli.js\0", 16)));
+    ck_assert(bytes_equal(p.environment, bytes_make("A=1\0B=\0", 7)));
+
+    /* Whatever is cut off, each text that is told has its end. */
+    for (size_t len = 0; len < sizeof texts; len++) {
+        p = taken_apart(3, texts, len);
+        ck_assert(p.command.len == 0 || p.command.data[p.command.len - 1] == '\0');
+        ck_assert(p.environment.len == 0 || p.environment.data[p.environment.len - 1] == '\0');
+    }
+    ck_assert_uint_eq(taken_apart(-1, texts, sizeof texts).command.len, 0);
+    ck_assert_uint_le(taken_apart(1000, texts, sizeof texts).command.len, sizeof texts);
+}
+END_TEST
 
 int main(void)
 {
@@ -89,7 +123,10 @@ int main(void)
     TCase *t = tcase_create("processes");
     tcase_add_test(t, this_process_is_seen_with_its_environment_and_start);
     tcase_add_test(t, a_root_without_processes_has_none);
+#if !defined(_WIN32)
     tcase_add_test(t, a_name_with_brackets_and_blanks_does_not_shift_the_start);
+#endif
+    tcase_add_test(t, arguments_and_environment_of_macos_are_told_apart);
     suite_add_tcase(suite, t);
     return expect_run(suite);
 }

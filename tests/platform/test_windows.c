@@ -221,6 +221,7 @@ START_TEST(the_system_says_what_it_is)
     ck_assert_str_eq(os.name, "windows");
     ck_assert_str_eq(os.arch, "amd64");
     ck_assert_ptr_nonnull(strstr(os.version, "build"));
+    ck_assert_msg(!strstr(os.version, "unknown"), "%s", os.version);
     ck_assert_str_ne(host, "");
     uint64_t year_2020_ns = UINT64_C(1577836800) * NS_PER_S;
     ck_assert_uint_gt(clock_wall_ns(&platform_clock), year_2020_ns);
