@@ -1,8 +1,7 @@
 /*
- * Tells when entries of folders change, where the system can: inotify on
- * Linux. Elsewhere there is no descriptor and the caller looks from time to
- * time, which it should do in any case: some disks tell nothing.
- * Used from one thread.
+ * Tells when entries of folders change: inotify on Linux, kqueue on macOS, ReadDirectoryChangesW
+ * on Windows. Some disks tell nothing, and where the system's help is not to be had there is no
+ * descriptor: the caller looks from time to time in any case. Used from one thread.
  */
 #ifndef PLATFORM_WATCH_H
 #define PLATFORM_WATCH_H
