@@ -42,7 +42,8 @@ bool platform_child_start(const char *const *argv, struct platform_child *out, s
     if (!socket_pair(pair, err))
         goto failed;
     c->into = pair[1];
-    if (!socket_block(c->into, err) || !process_start(argv, NULL, NULL, &c->process, err))
+    if (!socket_block(c->into, err) ||
+        !process_start(argv, &(struct process_options){0}, &c->process, err))
         goto failed_with_pair;
     if (pthread_create(&c->thread, NULL, carry, c) != 0) {
         error_set(err, FAIL_IO, "cannot start a thread for the output of '%s'", argv[0]);

@@ -2,6 +2,7 @@
 #include "platform/windows_text.h"
 
 #include <stdlib.h>
+#include <wtsapi32.h>
 
 #include "base/memory.h"
 #include "platform/platform.h"
@@ -54,34 +55,79 @@ static bool collect(const struct process *child, const struct platform_command *
     }
 }
 
-/*
- * Becoming another user takes that user's password or a session of theirs. Only for the user
- * we are is the command run; for others it is refused rather than run with our rights.
- */
-static bool check_user(const struct platform_command *c, struct error *err)
+static bool is_of(HANDLE token, uint32_t uid)
+{
+    char *sid = sid_of_token(token);
+    bool same = sid && platform_uid_of_sid(sid) == uid;
+    free(sid);
+    return same;
+}
+
+static bool is_own(uint32_t uid)
 {
     HANDLE token;
-    char *self = NULL;
-    if (OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) {
-        self = sid_of_token(token);
-        CloseHandle(token);
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
+        return false;
+    bool same = is_of(token, uid);
+    CloseHandle(token);
+    return same;
+}
+
+/* A token of the session that this user has on the machine now; the caller closes. NULL without one. */
+static HANDLE session_of(uint32_t uid)
+{
+    WTS_SESSION_INFOW *sessions = NULL;
+    DWORD count = 0;
+    HANDLE found = NULL;
+    if (!WTSEnumerateSessionsW(WTS_CURRENT_SERVER_HANDLE, 0, 1, &sessions, &count))
+        return NULL;
+    for (DWORD i = 0; i < count && !found; i++) {
+        HANDLE token;
+        if (!WTSQueryUserToken(sessions[i].SessionId, &token))
+            continue;
+        if (is_of(token, uid))
+            found = token;
+        else
+            CloseHandle(token);
     }
-    bool same = self && platform_uid_of_sid(self) == c->uid;
-    free(self);
-    return same || error_set(err, FAIL_DENIED, "'%s' cannot be run as '%s' on Windows", c->program,
-                             c->user);
+    WTSFreeMemory(sessions);
+    return found;
+}
+
+/*
+ * Becoming another user takes that user's password or a session of theirs, which the system's own
+ * account may use. Without one it is refused rather than run with our rights. `out` NULL: our own.
+ */
+static bool become(const struct platform_command *c, HANDLE *out, struct error *err)
+{
+    *out = NULL;
+    if (is_own(c->uid))
+        return true;
+    *out = session_of(c->uid);
+    if (*out)
+        return true;
+    error_set(err, FAIL_DENIED, "'%s' cannot be run as '%s', who is not signed in", c->program,
+              c->user);
+    return error_remedy(err,
+                        "it is tried again: on Windows a program runs as somebody only while they "
+                        "are signed in, and only for the service");
 }
 
 bool platform_run_command(const struct platform_command *c, struct buffer *out, struct error *err)
 {
-    if (!check_user(c, err))
+    HANDLE user;
+    if (!become(c, &user, err))
         return false;
     const char *const arguments[] = {c->program, c->option ? c->option : c->argument,
                                      c->option ? c->argument : NULL, NULL};
-    WCHAR *environment = environment_of(c);
+    struct process_options options = {.environment = environment_of(c),
+                                      .folder = c->home,
+                                      .user = user};
     struct process child;
-    bool ok = process_start(arguments, environment, c->home, &child, err);
-    free(environment);
+    bool ok = process_start(arguments, &options, &child, err);
+    free(options.environment);
+    if (user)
+        CloseHandle(user);
     if (!ok)
         return false;
     ok = collect(&child, c, out, err);

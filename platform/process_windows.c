@@ -62,7 +62,7 @@ static LPPROC_THREAD_ATTRIBUTE_LIST list_of(HANDLE *handles, size_t count)
     return list;
 }
 
-static bool create(const char *const *argv, WCHAR *environment, const char *folder, HANDLE output,
+static bool create(const char *const *argv, const struct process_options *options, HANDLE output,
                    struct process *out, struct error *err)
 {
     SECURITY_ATTRIBUTES inherit = {.nLength = sizeof inherit, .bInheritHandle = TRUE};
@@ -71,7 +71,7 @@ static bool create(const char *const *argv, WCHAR *environment, const char *fold
                     &inherit, OPEN_EXISTING, 0, NULL);
     HANDLE errors = nothing;
     HANDLE ours = GetStdHandle(STD_ERROR_HANDLE);
-    if (!environment && ours && ours != INVALID_HANDLE_VALUE &&
+    if (!options->environment && ours && ours != INVALID_HANDLE_VALUE &&
         SetHandleInformation(ours, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT))
         errors = ours;
     HANDLE handles[] = {nothing, output, errors};
@@ -82,13 +82,16 @@ static bool create(const char *const *argv, WCHAR *environment, const char *fold
                                             .hStdError = errors},
                             .lpAttributeList = list_of(handles, errors == nothing ? 2 : 3)};
     WCHAR *program = wide_path(argv[0], err), *line = command_line_of(argv);
-    WCHAR *home = folder ? wide_path(folder, err) : NULL;
+    WCHAR *home = options->folder ? wide_path(options->folder, err) : NULL;
     PROCESS_INFORMATION made = {0};
-    bool ok = program && line &&
-              CreateProcessW(program, line, NULL, NULL, TRUE,
-                             CREATE_UNICODE_ENVIRONMENT | CREATE_SUSPENDED | CREATE_NO_WINDOW |
-                                 EXTENDED_STARTUPINFO_PRESENT,
-                             environment, home, &start.StartupInfo, &made);
+    const DWORD how = CREATE_UNICODE_ENVIRONMENT | CREATE_SUSPENDED | CREATE_NO_WINDOW |
+                      EXTENDED_STARTUPINFO_PRESENT;
+    bool ok =
+        program && line &&
+        (options->user ? CreateProcessAsUserW(options->user, program, line, NULL, NULL, TRUE, how,
+                                              options->environment, home, &start.StartupInfo, &made)
+                       : CreateProcessW(program, line, NULL, NULL, TRUE, how, options->environment,
+                                        home, &start.StartupInfo, &made));
     DWORD code = GetLastError();
     if (ok) {
         if (out->job)
@@ -110,7 +113,7 @@ static bool create(const char *const *argv, WCHAR *environment, const char *fold
     return ok;
 }
 
-bool process_start(const char *const *argv, WCHAR *environment, const char *folder,
+bool process_start(const char *const *argv, const struct process_options *options,
                    struct process *out, struct error *err)
 {
     SECURITY_ATTRIBUTES inherit = {.nLength = sizeof inherit, .bInheritHandle = TRUE};
@@ -120,7 +123,7 @@ bool process_start(const char *const *argv, WCHAR *environment, const char *fold
         return error_set_windows(err, GetLastError(), "cannot make a pipe");
     SetHandleInformation(out->output, HANDLE_FLAG_INHERIT, 0);
     out->job = make_job();
-    bool ok = create(argv, environment, folder, write_end, out, err);
+    bool ok = create(argv, options, write_end, out, err);
     CloseHandle(write_end);
     if (!ok) {
         CloseHandle(out->output);

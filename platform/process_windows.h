@@ -10,9 +10,13 @@ struct process {
     HANDLE output; /* the end we read; the caller closes */
 };
 
-/* `environment` NULL: ours, and its errors where ours go; else they go nowhere. `folder` NULL:
- * ours. */
-MUST_USE bool process_start(const char *const *argv, WCHAR *environment, const char *folder,
+struct process_options {
+    WCHAR *environment; /* NULL: ours, and its errors where ours go; else they go nowhere */
+    const char *folder; /* where it starts; NULL: where we are */
+    HANDLE user;        /* a token of whose process it becomes; NULL: ours */
+};
+
+MUST_USE bool process_start(const char *const *argv, const struct process_options *options,
                             struct process *out, struct error *err);
 
 /* Waits for the end (after ending it by force, if asked); its exit code, or -1. */
