@@ -201,9 +201,11 @@ static void ask_destination(const struct scene *scene, size_t index, struct prob
     char *ca_file = rooted_ca(scene, config_text(d, "ca_file"));
     call.url = url;
     call.ca_file = ca_file;
+    struct platform_proxy system = {0};
     call.proxy = config_text(d, "proxy");
     if (!call.proxy)
-        call.proxy = proxies_of_agent(scene, url);
+        call.proxy = proxies_of_agent(scene, url, &system);
+    call.source = system.source;
     probe_perform(&call, scene->clock, out);
     free(ca_file);
     if (!shown && out->broken >= PROBE_AUTH) {
@@ -259,10 +261,12 @@ static void ask_server(const struct scene *scene, struct probe *out)
 {
     char *url = agent_server_url(scene->config->values, "/healthz");
     char *ca_file = rooted_ca(scene, NULL);
+    struct platform_proxy system;
     struct probe_call call = {.url = url,
                               .is_get = true,
                               .ca_file = ca_file,
-                              .proxy = proxies_of_agent(scene, url)};
+                              .proxy = proxies_of_agent(scene, url, &system),
+                              .source = system.source};
     probe_perform(&call, scene->clock, out);
     free(ca_file);
     free(url);
@@ -356,6 +360,7 @@ void probe_tell(const struct probe *probe, enum probe_stage stage, const char *n
     else if (probe->broken != PROBE_CREDENTIAL && probe->broken < stage)
         finding_add(f, CHECK_SKIP, NULL, "not reached: see %s.%s", name, words[probe->broken]);
     else
-        finding_add(f, CHECK_OK, NULL, "'%s': %s", probe->url,
-                    probe->broken == PROBE_DONE ? probe->seen : "fine up to here");
+        finding_add(f, CHECK_OK, NULL, "'%s': %s%s", probe->url,
+                    probe->broken == PROBE_DONE ? probe->seen : "fine up to here",
+                    stage == PROBE_TCP ? probe->through : "");
 }

@@ -31,6 +31,7 @@ struct probe {
     char url[600];
     char seen[900];     /* what happened there */
     char fix[700];      /* "" when the stage has a general one */
+    char through[400];  /* " through the proxy '…' (whose setting)"; "" without one */
     int status;         /* HTTP; 0: no answer */
     uint64_t answer_ms; /* once connected: Claude Code keeps its connection */
     int64_t skew_s;     /* the peer's clock minus ours, when it tells its time */
@@ -65,6 +66,7 @@ struct probe_call {
     const char *const *headers;
     const char *ca_file; /* or NULL */
     const char *proxy;   /* as in struct http_call; what is told of it is without its password */
+    const char *source;  /* who names `proxy` where no variable does; NULL or "" when nobody */
     const char *body;    /* NULL: an empty export */
     bool is_get;
     bool is_grpc; /* a call of the method that `url` names */

@@ -54,17 +54,32 @@ static const char *environment_proxy(const void *context, const char *name)
 }
 
 /* The proxy that carried the call; NULL when none did. */
-static const char *proxy_of(const struct probe_call *call, char out[200])
+static const char *proxy_of(const struct probe_call *call, struct platform_proxy *system,
+                            char out[200])
 {
     const char *proxy = call->proxy;
+    *system = (struct platform_proxy){0};
     if (!proxy) {
         const char *name = proxies_variable(call->url, PROXIES_OF_CURL, environment_proxy, NULL);
-        proxy = name ? getenv(name) : "";
+        proxy = name ? getenv(name) : proxies_of_system(call->url, system);
+    } else if (call->source) {
+        snprintf(system->source, sizeof system->source, "%s", call->source);
     }
     if (!*proxy || format_is_local(call->url))
         return NULL;
     shown_proxy(proxy, out);
     return out;
+}
+
+static void tell_proxy(const struct probe_call *call, struct probe *out)
+{
+    struct platform_proxy system;
+    char named[200];
+    if (proxy_of(call, &system, named))
+        snprintf(out->through, sizeof out->through, " through the proxy '%s'%s%s%s", named,
+                 system.source[0] ? " (" : "", system.source, system.source[0] ? ")" : "");
+    else if (system.problem[0])
+        snprintf(out->through, sizeof out->through, " without a proxy; %s", system.problem);
 }
 
 static void no_connection(const struct http_result *result, const char *host, const char *port,
@@ -103,7 +118,8 @@ static void no_answer(const struct probe_call *call, const struct http_result *r
                       const struct http_certificate *certificate, struct probe *out)
 {
     char host[256], port[16], fix[600], named[200];
-    const char *proxy = proxy_of(call, named);
+    struct platform_proxy system;
+    const char *proxy = proxy_of(call, &system, named);
     origin_of(call->url, host, port);
     switch (result->stage) {
     case HTTP_STAGE_RESOLVE:
@@ -280,6 +296,7 @@ static void judge_http(const struct probe_call *call, const struct http_result *
 void probe_judge(const struct probe_call *call, const struct http_result *result,
                  const struct http_certificate *certificate, struct probe *out)
 {
+    tell_proxy(call, out);
     if (result->stage != HTTP_STAGE_DONE)
         no_answer(call, result, certificate, out);
     else if (call->is_grpc && result->status == 200)

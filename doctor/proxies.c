@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/memory.h"
 #include "doctor/scene.h"
 
 /* Without user, port and brackets. */
@@ -100,15 +101,29 @@ static const char *get_of_environment(const void *context, const char *name)
     return NULL;
 }
 
-const char *proxies_of_agent(const struct scene *scene, const char *url)
+const char *proxies_of_system(const char *url, struct platform_proxy *system)
 {
+    struct bytes name = host_of(url);
+    *system = (struct platform_proxy){0};
+    if (!platform_keeps_proxies() || is_loopback(name))
+        return system->url;
+    char *host = xstrndup((const char *)name.data, name.len);
+    platform_proxy_for(url, host, system);
+    free(host);
+    return system->url;
+}
+
+const char *proxies_of_agent(const struct scene *scene, const char *url,
+                             struct platform_proxy *system)
+{
+    *system = (struct platform_proxy){0};
     if (!scene->has_agent_environment)
         return NULL;
     const struct buffer *all = &scene->agent_environment;
-    const char *name = is_loopback(host_of(url))
-                           ? NULL
-                           : proxies_variable(url, PROXIES_OF_CURL, get_of_environment, all);
-    return name ? get_of_environment(all, name) : "";
+    if (is_loopback(host_of(url)))
+        return "";
+    const char *name = proxies_variable(url, PROXIES_OF_CURL, get_of_environment, all);
+    return name ? get_of_environment(all, name) : proxies_of_system(url, system);
 }
 
 static const char *get_of_view(const void *context, const char *name)

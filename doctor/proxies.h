@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "doctor/settings_view.h"
+#include "platform/proxy.h"
 
 struct scene;
 
@@ -25,10 +26,15 @@ const char *proxies_variable(const char *url, enum proxies_rules rules, proxies_
 
 /*
  * The proxy that the relay's requests take, for struct http_call: NULL where the environment of
- * this process decides, since the agent's own cannot be read, "" for none. Borrowed from `scene`.
+ * this process decides, since the agent's own cannot be read, "" for none. Borrowed from `scene`, or
+ * from `system`, which is filled where no variable names one and the system's settings count.
  */
-const char *proxies_of_agent(const struct scene *scene, const char *url);
+const char *proxies_of_agent(const struct scene *scene, const char *url,
+                             struct platform_proxy *system);
 /* The same for Claude Code; "" for none. Borrowed from `view`. */
 const char *proxies_of_view(const struct settings_view *view, const char *url);
+
+/* What the system's settings say of `url`, whose host they are asked for; "" for none. */
+const char *proxies_of_system(const char *url, struct platform_proxy *system);
 
 #endif

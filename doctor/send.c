@@ -47,12 +47,13 @@ static bool post(const struct report *report, const char *url, struct bytes body
     struct http_result result;
     const char *ca = config_text(scene->config->values, "server.ca_file");
     char *ca_file = ca ? config_path_under(scene->root, ca) : NULL;
+    struct platform_proxy system;
     struct http_call call = {.method = "POST",
                              .url = url,
                              .headers = headers,
                              .body = body,
                              .ca_file = ca_file,
-                             .proxy = proxies_of_agent(scene, url),
+                             .proxy = proxies_of_agent(scene, url, &system),
                              .timeout_ms = 20000,
                              .connect_timeout_ms = 5000};
     http_client_perform(&call, &result, &answer, &answer_headers);

@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "core/event/loop.h"
 #include "core/http/certificate.h"
+#include "core/http/system_proxy.h"
+#include "platform/proxy.h"
 
 enum {
     TIMEOUT_MS = 30000,
@@ -28,6 +30,8 @@ struct http_transfer {
     struct http_certificate_watch *watch; /* what a TLS peer shows */
     struct http_certificate *certificate; /* who also wants to know; or NULL */
     bool is_tls;
+    char *url, *host; /* where the system's settings are to say which proxy; else NULL */
+    bool is_waiting;  /* until they have */
     size_t max_answer_bytes;
     struct buffer *body, *headers; /* the two below, or a blocking caller's */
     struct buffer own_body, own_headers;
@@ -42,6 +46,7 @@ struct http_client {
     CURLM *multi;
     struct loop_timer *timer;
     struct http_transfer *transfers;
+    struct system_proxies *proxies; /* NULL where the system has none */
 };
 
 struct http_line {
@@ -99,22 +104,36 @@ static bool is_loopback(const char *host)
     return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
 }
 
-/* Reads what of the URL decides how it is fetched. A URL that does not parse is curl's to report.
- */
-static void inspect_url(const char *text, bool *loopback, bool *tls)
+/* What of a URL decides how it is fetched. One that does not parse is curl's to report. */
+struct target {
+    char *host; /* "" when there is none; curl_free() */
+    bool is_loopback, is_tls;
+};
+
+static struct target inspect_url(const char *text)
 {
     CURLU *url = curl_url();
-    char *host = NULL, *scheme = NULL;
-    *loopback = *tls = false;
+    struct target target = {0};
+    char *scheme = NULL;
     if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK) {
-        if (curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
-            *loopback = is_loopback(host);
+        if (curl_url_get(url, CURLUPART_HOST, &target.host, 0) == CURLUE_OK)
+            target.is_loopback = is_loopback(target.host);
         if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
-            *tls = strcmp(scheme, "https") == 0;
+            target.is_tls = strcmp(scheme, "https") == 0;
     }
-    curl_free(host);
     curl_free(scheme);
     curl_url_cleanup(url);
+    return target;
+}
+
+/* Whether a variable that libcurl reads says what the proxy is, be it that there is none. */
+static bool environment_names_proxy(bool is_tls)
+{
+    static const char *const tls[] = {"https_proxy", "HTTPS_PROXY"}, *const plain[] = {
+                                                                         "http_proxy"};
+    if (getenv("all_proxy") || getenv("ALL_PROXY"))
+        return true;
+    return is_tls ? getenv(tls[0]) || getenv(tls[1]) : getenv(plain[0]) != NULL;
 }
 
 static void set_method(CURL *easy, const struct http_call *call)
@@ -167,12 +186,17 @@ static void set_system_certificates(CURL *easy)
 
 static void set_route(struct http_transfer *t, const struct http_call *call)
 {
-    bool loopback;
-    inspect_url(call->url, &loopback, &t->is_tls);
-    if (loopback)
+    struct target target = inspect_url(call->url);
+    t->is_tls = target.is_tls;
+    if (target.is_loopback) {
         curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
-    else if (call->proxy)
+    } else if (call->proxy) {
         curl_easy_setopt(t->easy, CURLOPT_PROXY, call->proxy);
+    } else if (target.host && platform_keeps_proxies() && !environment_names_proxy(t->is_tls)) {
+        t->url = xstrdup(call->url);
+        t->host = xstrdup(target.host);
+    }
+    curl_free(target.host);
     curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 
     set_system_certificates(t->easy);
@@ -180,6 +204,7 @@ static void set_route(struct http_transfer *t, const struct http_call *call)
     curl_easy_setopt(t->easy, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NATIVE_CA);
     curl_easy_setopt(t->easy, CURLOPT_PROXY_SSL_OPTIONS, (long)CURLSSLOPT_NATIVE_CA);
     t->certificate = call->certificate;
+    t->watch = http_certificate_watch_create();
     t->ca_file = xstrdup(call->ca_file);
     curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_setup);
     curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
@@ -203,7 +228,6 @@ static void transfer_init(struct http_transfer *t, const struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_URL, call->url);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "claude-telemetry");
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-    t->watch = http_certificate_watch_create();
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
                      (long)(call->timeout_ms ? call->timeout_ms : TIMEOUT_MS));
@@ -228,6 +252,9 @@ static void transfer_clear(struct http_transfer *t)
         curl_easy_reset(t->easy);
     else
         curl_easy_cleanup(t->easy);
+    http_certificate_watch_release(t->watch);
+    free(t->url);
+    free(t->host);
     curl_slist_free_all(t->header_lines);
     free(t->ca_file);
     buffer_clear(&t->own_body);
@@ -252,7 +279,6 @@ static bool is_connected(CURL *easy)
 static enum http_stage stage_of(const struct http_transfer *t, CURLcode code)
 {
     long tunnel_status = 0;
-    http_certificate_watch_release(t->watch);
     curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &tunnel_status);
     switch (code) {
     case CURLE_OK:
@@ -288,6 +314,16 @@ static enum http_stage stage_of(const struct http_transfer *t, CURLcode code)
     }
 }
 
+/* Whose certificate it is and what is wrong with it, where curl tells the second alone. */
+static void name_certificate(struct http_transfer *t)
+{
+    const struct http_certificate *seen = http_certificate_seen(t->watch);
+    if (seen->is_there && seen->fault != HTTP_CERTIFICATE_SOUND)
+        snprintf(t->we_say, sizeof t->we_say,
+                 "the certificate for '%.80s', issued by '%.60s', is refused: %.80s",
+                 seen->names[0] ? seen->names : "an unnamed server", seen->authority, seen->words);
+}
+
 static void fill_result(struct http_transfer *t, CURLcode code, struct http_result *result)
 {
     long status = 0;
@@ -297,6 +333,10 @@ static void fill_result(struct http_transfer *t, CURLcode code, struct http_resu
     curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
 
     *result = (struct http_result){.stage = stage_of(t, code), .error = ""};
+    if (result->stage == HTTP_STAGE_TLS && !t->we_say[0])
+        name_certificate(t);
+    if (t->certificate)
+        *t->certificate = *http_certificate_seen(t->watch);
     result->duration_ms = (uint64_t)microseconds / 1000;
     result->answer_ms = (uint64_t)(microseconds - connected) / 1000;
     if (result->stage == HTTP_STAGE_DONE) {
@@ -312,18 +352,9 @@ static void fill_result(struct http_transfer *t, CURLcode code, struct http_resu
 
 static void unlink_transfer(struct http_transfer *t)
 {
-    curl_multi_remove_handle(t->client->multi, t->easy);
+    if (!t->is_waiting)
+        curl_multi_remove_handle(t->client->multi, t->easy);
     *t->link = t->next;
-/* Whose certificate it is and what is wrong with it, where curl tells the second alone. */
-static void name_certificate(struct http_transfer *t)
-{
-    const struct http_certificate *seen = http_certificate_seen(t->watch);
-    if (seen->is_there && seen->fault != HTTP_CERTIFICATE_SOUND)
-        snprintf(t->we_say, sizeof t->we_say,
-                 "the certificate for '%.80s', issued by '%.60s', is refused: %.80s",
-                 seen->names[0] ? seen->names : "an unnamed server", seen->authority, seen->words);
-}
-
     if (t->next)
         t->next->link = t->link;
 }
@@ -333,10 +364,6 @@ static void report_finished(struct http_client *client)
     CURLMsg *message;
     int queued;
     while ((message = curl_multi_info_read(client->multi, &queued))) {
-    if (result->stage == HTTP_STAGE_TLS && !t->we_say[0])
-        name_certificate(t);
-    if (t->certificate)
-        *t->certificate = *http_certificate_seen(t->watch);
         if (message->msg != CURLMSG_DONE)
             continue;
         CURLcode code = message->data.result; /* gone once the handle is removed */
@@ -406,6 +433,7 @@ struct http_client *http_client_create(struct loop *loop, struct error *err)
     client->loop = loop;
     curl_global_init(CURL_GLOBAL_DEFAULT);
     client->timer = loop_timer_create(loop, on_timeout, client);
+    client->proxies = platform_keeps_proxies() ? system_proxies_create(loop) : NULL;
     client->multi = curl_multi_init();
     if (!client->multi) {
         error_set(err, FAIL_IO, "cannot start libcurl");
@@ -428,8 +456,35 @@ void http_client_destroy(struct http_client *client)
     if (client->multi)
         curl_multi_cleanup(client->multi); /* closes idle connections, through on_socket_wish */
     loop_timer_destroy(client->timer);
+    system_proxies_destroy(client->proxies);
     curl_global_cleanup();
     free(client);
+}
+
+static void on_proxy_known(void *context);
+
+/* Hands the transfer to curl as soon as its proxy is known. */
+static void start(struct http_transfer *t)
+{
+    struct http_client *client = t->client;
+    const char *proxy =
+        t->url ? system_proxies_find(client->proxies, t->url, t->host, on_proxy_known, client) : "";
+    t->is_waiting = proxy == NULL;
+    if (t->is_waiting)
+        return;
+    if (*proxy)
+        curl_easy_setopt(t->easy, CURLOPT_PROXY, proxy);
+    CURLMcode added = curl_multi_add_handle(client->multi, t->easy);
+    assert(added == CURLM_OK);
+    (void)added;
+}
+
+static void on_proxy_known(void *context)
+{
+    struct http_client *client = context;
+    for (struct http_transfer *t = client->transfers; t; t = t->next)
+        if (t->is_waiting)
+            start(t);
 }
 
 struct http_transfer *http_client_start(struct http_client *client, const struct http_call *call,
@@ -450,9 +505,7 @@ struct http_transfer *http_client_start(struct http_client *client, const struct
     if (t->next)
         t->next->link = &t->next;
     client->transfers = t;
-    CURLMcode added = curl_multi_add_handle(client->multi, t->easy);
-    assert(added == CURLM_OK);
-    (void)added;
+    start(t);
     return t;
 }
 
@@ -490,6 +543,11 @@ void http_client_perform(const struct http_call *call, struct http_result *resul
         curl_easy_setopt(t.easy, CURLOPT_XFERINFODATA, &asked);
         curl_easy_setopt(t.easy, CURLOPT_NOPROGRESS, 0L);
     }
+    struct platform_proxy proxy = {0};
+    if (t.url)
+        platform_proxy_for(t.url, t.host, &proxy);
+    if (proxy.url[0])
+        curl_easy_setopt(t.easy, CURLOPT_PROXY, proxy.url);
     CURLcode code = curl_easy_perform(t.easy);
     fill_result(&t, code, result);
     if (result->stage != HTTP_STAGE_DONE) {

@@ -2,8 +2,8 @@
  * The HTTP client: libcurl's multi interface driven by a core/event loop
  * (core/http/client.c is the only file that includes curl), and a blocking
  * call for tools. HTTP/1.1 and HTTP/2, kept-alive connections, TLS always
- * verified, proxies as in curl (HTTPS_PROXY, NO_PROXY) except that loopback is
- * never proxied.
+ * verified, proxies as in curl (HTTPS_PROXY, NO_PROXY), else as the system's
+ * settings say (platform/proxy.h), except that loopback is never proxied.
  */
 #ifndef CORE_HTTP_CLIENT_H
 #define CORE_HTTP_CLIENT_H
@@ -37,7 +37,7 @@ struct http_call {
     struct bytes body;          /* borrowed until the transfer ends */
     const char *ca_file;        /* PEM of a private CA besides the system's (which CURL_CA_BUNDLE,
                                   * SSL_CERT_FILE and SSL_CERT_DIR name, as for curl); or NULL */
-    const char *proxy;          /* NULL: from the environment, as curl does; "": none */
+    const char *proxy; /* NULL: from the environment, as curl does, or the system; "": none */
     struct http_certificate *certificate; /* filled with what a TLS peer shows; or NULL */
     bool is_grpc;                /* HTTP/2 from the first byte; trailers count among the headers */
     uint32_t timeout_ms;         /* whole transfer; default 30,000 when 0 */
