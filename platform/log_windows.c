@@ -94,3 +94,31 @@ void log_to_file(void)
     free(folder);
     free(path);
 }
+
+char *log_end(void)
+{
+    enum { MOST_BYTES = 1000 };
+    char *path = log_path(""), tail[MOST_BYTES + 1] = "";
+    HANDLE file = INVALID_HANDLE_VALUE;
+    struct error ignored;
+    WCHAR *wide = wide_path(path, &ignored);
+    if (wide)
+        file =
+            CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                        NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    LARGE_INTEGER size = {0}, from = {0};
+    DWORD got = 0;
+    if (file != INVALID_HANDLE_VALUE && GetFileSizeEx(file, &size)) {
+        from.QuadPart = size.QuadPart > MOST_BYTES ? size.QuadPart - MOST_BYTES : 0;
+        if (SetFilePointerEx(file, from, NULL, FILE_BEGIN))
+            (void)ReadFile(file, tail, MOST_BYTES, &got, NULL);
+    }
+    tail[got] = '\0';
+    const char *line = from.QuadPart > 0 ? strchr(tail, '\n') : NULL; /* the first is cut */
+    char *text = xasprintf("Its log is %s:\r\n%s", path, line ? line + 1 : tail);
+    if (file != INVALID_HANDLE_VALUE)
+        CloseHandle(file);
+    free(wide);
+    free(path);
+    return text;
+}

@@ -9,4 +9,7 @@
  */
 void log_to_file(void);
 
+/* What was logged last, some lines, below the name of the file. The caller frees. */
+char *log_end(void);
+
 #endif

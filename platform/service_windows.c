@@ -7,6 +7,7 @@
 #include <tlhelp32.h>
 
 #include "base/memory.h"
+#include "platform/events_windows.h"
 #include "platform/log_windows.h"
 #include "platform/machine_id.h"
 
@@ -22,6 +23,7 @@ static struct {
     int (*body)(void *context);
     void *body_context;
     int code;
+    bool is_announced; /* in the event log, when it was ready for the first time */
 } life = {.lock = SRWLOCK_INIT};
 
 static bool ask(enum platform_request request)
@@ -49,6 +51,18 @@ void platform_service_notify(const char *text)
     }
     if (life.handle)
         SetServiceStatus(life.handle, &status);
+    if (life.handle && status.dwCurrentState == SERVICE_RUNNING && !life.is_announced) {
+        life.is_announced = true;
+        event_report(EVENT_STARTED, "");
+    }
+}
+
+/* Why it failed stands in its log; who looks into the system's should not have to go there. */
+static void report_end(int code)
+{
+    char *end = code == 0 ? NULL : log_end();
+    event_report(code == 0 ? EVENT_STOPPED : EVENT_FAILED, end ? end : "");
+    free(end);
 }
 
 uint64_t platform_service_watchdog_ms(void)
@@ -164,6 +178,7 @@ static void WINAPI serve(DWORD count, WCHAR **words)
     log_to_file();
     ask_for_restarts(name);
     life.code = life.body(life.body_context);
+    report_end(life.code);
 
     status = (SERVICE_STATUS){.dwServiceType = SERVICE_WIN32_OWN_PROCESS,
                               .dwCurrentState = SERVICE_STOPPED};

@@ -18,6 +18,7 @@ POLICIES = r"HKLM\SOFTWARE\Policies\ClaudeTelemetry"
 ENVIRONMENT = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
 UNINSTALL = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
 SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\claude-telemetry-agent"
+EVENTS = r"HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\claude-telemetry-agent"
 KEYS = {name: rf"HKEY_LOCAL_MACHINE\SOFTWARE\Policies\ClaudeTelemetry\{name}"
         for name in ("server", "identity", "claude", r"destinations\1", r"destinations\1\headers")}
 CONFIGURATION = """\
@@ -83,7 +84,7 @@ def snapshot():
     """Files, and the registry's parts that an installation is seen in. Windows Installer keeps what is its own."""
     files = {str(path.relative_to(wine.c)) for path in wine.c.rglob("*") if not path.is_dir() or not any(path.iterdir())}
     own = ("windows/Installer", "windows/temp/", "users/")
-    settings = [wine.registry(key) for key in (POLICIES, ENVIRONMENT, UNINSTALL, SERVICE)]
+    settings = [wine.registry(key) for key in (POLICIES, ENVIRONMENT, UNINSTALL, SERVICE, EVENTS)]
     for values in settings[1].values():
         values["PATH"] = values["PATH"].rstrip(";")  # Wine leaves one behind
     return {path for path in files if not path.startswith(own)}, settings
@@ -138,6 +139,8 @@ class Msi(unittest.TestCase):
         service = next(iter(wine.registry(SERVICE).values()))
         self.assertEqual(service["ImagePath"], r"C:\Program Files\ClaudeTelemetry\claude-telemetry-agent.exe run")
         self.assertEqual(service["Start"], "0x2")
+        events = next(iter(wine.registry(EVENTS).values()))
+        self.assertEqual(events["EventMessageFile"], r"C:\Program Files\ClaudeTelemetry\claude-telemetry-agent.exe")
         self.assertEqual(wine.registry(POLICIES), {
             KEYS["server"]: {"url": "https://telemetry.example.com", "enrollment_secret_file": secret},
             KEYS["identity"]: {"email_domain": "example.com"},
