@@ -9,6 +9,8 @@
 enum { PORT_TRIES = 32, URL_BYTES = 4096, ARENA_BYTES = 4 * 1024 * 1024 };
 
 static const struct relay_pair stamps[] = {{.name = "work_email", .value = "${email}"}};
+/* Claude Code's and other tools' own name for the account's address. */
+static const struct relay_pair claims[] = {{.name = "user.email", .value = "${email}"}};
 
 static uint64_t hours_ns(int64_t hours)
 {
@@ -128,6 +130,8 @@ bool relay_setup_init(struct relay_setup *setup, const struct config *values, co
     o->max_request_bytes = (size_t)config_integer(values, "relay.max_request_mib") * MIB;
     o->stamps = stamps;
     o->stamp_count = sizeof stamps / sizeof *stamps;
+    o->claims = claims;
+    o->claim_count = sizeof claims / sizeof *claims;
     o->callbacks = accounts_callbacks(accounts);
     set_spool(setup, values, root, state_dir);
 

@@ -117,6 +117,11 @@ struct relay_options {
     const struct relay_pair *stamps;
     size_t stamp_count;
 
+    /* What a payload may say of its owner, and nothing else: removed where it says otherwise, and
+     * like the stamped keys where nobody may claim to be anyone. */
+    const struct relay_pair *claims;
+    size_t claim_count;
+
     struct relay_callbacks callbacks;
 
     /* First pause after a failure, doubled up to its limit; 0: 1,000 and 300,000. */

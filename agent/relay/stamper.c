@@ -13,16 +13,17 @@ enum { REMEMBERED = 8, VALUE_MAX_BYTES = 4096 };
 struct person_stamps {
     bool used;
     struct relay_person person;
-    struct otlp_stamp *stamps;
-    size_t count;
+    struct otlp_stamp *stamps, *claims;
+    size_t count, claim_count;
 };
 
 struct stamper {
     struct relay_callbacks callbacks;
-    struct relay_pair *templates;
-    size_t template_count;
-    char **drop_keys; /* privacy's, then the stamped keys: the latter for unknown owners */
-    size_t privacy_count;
+    struct relay_pair *templates, *claims;
+    size_t template_count, claim_count;
+    /* Privacy's, then the stamped and the claimed keys: these for unknown owners. */
+    char **drop_keys;
+    size_t privacy_count, drop_count;
     struct person_stamps people[REMEMBERED];
     size_t next; /* replaced next */
 };
@@ -34,21 +35,32 @@ struct stamper *stamper_create(const struct relay_options *options)
     s->templates = relay_pairs_copy(options->stamps, options->stamp_count);
     s->template_count = options->stamp_count;
     s->privacy_count = options->drop_attribute_count;
-    s->drop_keys = xcalloc(s->privacy_count + s->template_count + 1, sizeof *s->drop_keys);
+    s->claims = relay_pairs_copy(options->claims, options->claim_count);
+    s->claim_count = options->claim_count;
+    s->drop_keys =
+        xcalloc(s->privacy_count + s->template_count + s->claim_count + 1, sizeof *s->drop_keys);
     for (size_t i = 0; i < s->privacy_count; i++)
-        s->drop_keys[i] = xstrdup(options->drop_attributes[i]);
+        s->drop_keys[s->drop_count++] = xstrdup(options->drop_attributes[i]);
     for (size_t i = 0; i < s->template_count; i++)
-        s->drop_keys[s->privacy_count + i] = xstrdup(s->templates[i].name);
+        s->drop_keys[s->drop_count++] = xstrdup(s->templates[i].name);
+    for (size_t i = 0; i < s->claim_count; i++)
+        s->drop_keys[s->drop_count++] = xstrdup(s->claims[i].name);
     return s;
 }
 
-static void forget(struct person_stamps *p, size_t capacity)
+static void free_stamps(struct otlp_stamp *stamps, size_t count)
 {
-    for (size_t i = 0; p->stamps && i < capacity; i++) {
-        free((void *)p->stamps[i].key);
-        free((void *)p->stamps[i].value);
+    for (size_t i = 0; i < count; i++) {
+        free((void *)stamps[i].key);
+        free((void *)stamps[i].value);
     }
-    free(p->stamps);
+    free(stamps);
+}
+
+static void forget(struct person_stamps *p)
+{
+    free_stamps(p->stamps, p->count);
+    free_stamps(p->claims, p->claim_count);
     *p = (struct person_stamps){0};
 }
 
@@ -57,10 +69,11 @@ void stamper_destroy(struct stamper *s)
     if (!s)
         return;
     for (size_t i = 0; i < REMEMBERED; i++)
-        forget(&s->people[i], s->people[i].count);
-    for (size_t i = 0; i < s->privacy_count + s->template_count; i++)
+        forget(&s->people[i]);
+    for (size_t i = 0; i < s->drop_count; i++)
         free(s->drop_keys[i]);
     free(s->drop_keys);
+    relay_pairs_free(s->claims, s->claim_count);
     relay_pairs_free(s->templates, s->template_count);
     free(s);
 }
@@ -70,28 +83,31 @@ static bool same_person(const struct relay_person *a, const struct relay_person 
     return strcmp(a->local_user, b->local_user) == 0 && strcmp(a->email, b->email) == 0;
 }
 
-/* A stamp whose value is not known (yet) is left out: telemetry is never refused for it. */
-static void expand_stamps(const struct stamper *s, struct person_stamps *p)
+/* A value that is not known (yet) is left out: telemetry is never refused for it. */
+static struct otlp_stamp *expand_pairs(const struct stamper *s, const struct relay_person *person,
+                                       const struct relay_pair *pairs, size_t count, size_t *known)
 {
     struct buffer value = {.max_bytes = VALUE_MAX_BYTES};
-    p->stamps = xcalloc(s->template_count + 1, sizeof *p->stamps);
-    for (size_t i = 0; i < s->template_count; i++) {
+    struct otlp_stamp *stamps = xcalloc(count + 1, sizeof *stamps);
+    *known = 0;
+    for (size_t i = 0; i < count; i++) {
         struct error ignored;
-        const char *text = s->templates[i].value;
+        const char *text = pairs[i].value;
         buffer_reset(&value);
-        bool known = s->callbacks.expand
-                         ? s->callbacks.expand(s->callbacks.context, text,
-                                               template_is_personal(text) ? &p->person : NULL,
-                                               &value, &ignored)
-                         : buffer_append_text(&value, text);
-        if (!known || value.len == 0)
+        bool is_known =
+            s->callbacks.expand
+                ? s->callbacks.expand(s->callbacks.context, text,
+                                      template_is_personal(text) ? person : NULL, &value, &ignored)
+                : buffer_append_text(&value, text);
+        if (!is_known || value.len == 0)
             continue;
-        p->stamps[p->count++] = (struct otlp_stamp){
-            .key = xstrdup(s->templates[i].name),
+        stamps[(*known)++] = (struct otlp_stamp){
+            .key = xstrdup(pairs[i].name),
             .value = xstrndup((const char *)value.data, value.len),
         };
     }
     buffer_clear(&value);
+    return stamps;
 }
 
 static const struct person_stamps *stamps_of(struct stamper *s, const struct relay_person *person)
@@ -100,10 +116,11 @@ static const struct person_stamps *stamps_of(struct stamper *s, const struct rel
         if (s->people[i].used && same_person(&s->people[i].person, person))
             return &s->people[i];
     struct person_stamps *p = &s->people[s->next++ % REMEMBERED];
-    forget(p, p->count);
+    forget(p);
     p->used = true;
     p->person = *person;
-    expand_stamps(s, p);
+    p->stamps = expand_pairs(s, &p->person, s->templates, s->template_count, &p->count);
+    p->claims = expand_pairs(s, &p->person, s->claims, s->claim_count, &p->claim_count);
     return p;
 }
 
@@ -119,8 +136,10 @@ bool stamper_apply(struct stamper *s, enum otlp_signal signal, struct bytes requ
         const struct person_stamps *p = stamps_of(s, person);
         rewrite.stamps = p->stamps;
         rewrite.stamp_count = p->count;
+        rewrite.only = p->claims;
+        rewrite.only_count = p->claim_count;
     } else if (!claims_count) {
-        rewrite.drop_count += s->template_count;
+        rewrite.drop_count = s->drop_count;
     }
     return otlp_rewrite_request(signal, request, &rewrite, out, err);
 }

@@ -15,7 +15,7 @@ void stamper_destroy(struct stamper *s); /* NULL is fine */
 
 /*
  * Appends the changed request to `out`. `person` NULL: nobody known; then what the payload
- * says under the stamped keys is removed when `claims_count` is false.
+ * says under the stamped and claimed keys is removed when `claims_count` is false.
  */
 MUST_USE bool stamper_apply(struct stamper *s, enum otlp_signal signal, struct bytes request,
                             const struct relay_person *person, bool claims_count,

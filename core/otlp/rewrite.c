@@ -17,8 +17,9 @@ struct key_set {
 struct rewrite {
     struct splice splice;
     struct key_set remove;
-    struct buffer stamps;   /* the attribute fields to add to a Resource */
-    struct buffer resource; /* the same as the Resource field that is missing */
+    const struct otlp_rewrite *wanted; /* borrowed */
+    struct buffer stamps;              /* the attribute fields to add to a Resource */
+    struct buffer resource;            /* the same as the Resource field that is missing */
 };
 
 static void key_set_add(struct key_set *set, const char *key)
@@ -62,6 +63,32 @@ static bool read_key(struct bytes attribute, struct bytes *out)
     return !r.failed;
 }
 
+/* Whether the attribute holds exactly one value, and that is this text. */
+static bool says(struct bytes attribute, const char *text)
+{
+    enum { VALUE = 2, STRING = 1 };
+    struct wire_reader r = wire_reader_make(attribute), inner;
+    struct wire_field field, string;
+    bool same = false;
+    for (unsigned values = 0; wire_next(&r, &field);) {
+        if (field.number != VALUE)
+            continue;
+        inner = wire_reader_make(field.type == WIRE_LEN ? field.bytes : (struct bytes){0});
+        same = values++ == 0 && wire_next(&inner, &string) && string.number == STRING &&
+               string.type == WIRE_LEN && bytes_equal_ignoring_case(string.bytes, text) &&
+               inner.at == inner.end;
+    }
+    return same && !r.failed;
+}
+
+static bool may_stay(const struct rewrite *rw, struct bytes key, struct bytes attribute)
+{
+    for (size_t i = 0; i < rw->wanted->only_count; i++)
+        if (bytes_equal_text(key, rw->wanted->only[i].key))
+            return says(attribute, rw->wanted->only[i].value);
+    return false;
+}
+
 static bool rewrite_message(struct rewrite *rw, enum schema_id id, struct bytes message);
 
 /* A field that holds attributes at some level below. */
@@ -94,7 +121,7 @@ static bool rewrite_message(struct rewrite *rw, enum schema_id id, struct bytes 
             struct bytes key;
             if (!read_only_key(field.bytes, &key) && !read_key(field.bytes, &key))
                 return false;
-            if (key_set_has(&rw->remove, key))
+            if (key_set_has(&rw->remove, key) && !may_stay(rw, key, field.bytes))
                 splice_cut(&rw->splice, at, r.at);
         } else if (schema_messages[child].has_attributes) {
             has_resource |= child == SCHEMA_RESOURCE;
@@ -133,8 +160,11 @@ static void build_stamps(struct rewrite *rw, const struct otlp_rewrite *rewrite)
 
 static void rewrite_init(struct rewrite *rw, const struct otlp_rewrite *rewrite)
 {
-    *rw = (struct rewrite){0};
-    rw->remove.keys = xcalloc(rewrite->stamp_count + rewrite->drop_count, sizeof(struct bytes));
+    *rw = (struct rewrite){.wanted = rewrite};
+    rw->remove.keys = xcalloc(rewrite->stamp_count + rewrite->only_count + rewrite->drop_count,
+                              sizeof(struct bytes));
+    for (size_t i = 0; i < rewrite->only_count; i++)
+        key_set_add(&rw->remove, rewrite->only[i].key);
     for (size_t i = 0; i < rewrite->stamp_count; i++)
         key_set_add(&rw->remove, rewrite->stamps[i].key);
     for (size_t i = 0; i < rewrite->drop_count; i++)
@@ -167,7 +197,7 @@ bool otlp_rewrite_request(enum otlp_signal signal, struct bytes request,
 {
     size_t before = out->len;
     bool read = true, fits;
-    if (rewrite->stamp_count + rewrite->drop_count == 0) {
+    if (rewrite->stamp_count + rewrite->only_count + rewrite->drop_count == 0) {
         fits = buffer_append(out, request);
     } else {
         struct rewrite rw;

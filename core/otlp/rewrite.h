@@ -20,6 +20,10 @@ struct otlp_rewrite {
     const struct otlp_stamp *stamps;
     size_t stamp_count;
 
+    /* Removed wherever attributes stand, unless they say just this, letters' case aside. */
+    const struct otlp_stamp *only;
+    size_t only_count;
+
     /* Removed wherever attributes stand: resource, scope, record, span event, link, metric,
      * data point, exemplar; not inside an attribute's own map. Exact keys. */
     const char *const *drop_keys;

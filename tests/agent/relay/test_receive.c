@@ -306,11 +306,17 @@ static bool expand(void *context, const char *text, const struct relay_person *p
 }
 
 static const struct relay_pair stamps[] = {{"work_email", "${email}"}};
+static const struct relay_pair claims[] = {{"user.email", "${email}"}};
+
+static void claim_as(const char *key, const char *email)
+{
+    buffer_reset(&body);
+    make_logs(1, 1, 20, key, email, &body);
+}
 
 static void claim(const char *email)
 {
-    buffer_reset(&body);
-    make_logs(1, 1, 20, "work_email", email, &body);
+    claim_as("work_email", email);
 }
 
 static void use_identity(int as)
@@ -320,16 +326,23 @@ static void use_identity(int as)
     rig.options.callbacks.expand = expand;
     rig.options.stamps = stamps;
     rig.options.stamp_count = 1;
+    rig.options.claims = claims;
+    rig.options.claim_count = 1;
 }
 
-static void expect_stamp(const char *expected)
+static void expect_attribute(const char *key, const char *expected)
 {
     char value[256];
     unsigned before = fake_destination_records(fake);
     ck_assert_int_eq(post(NULL), 200);
     ck_assert(fake_destination_wait_records(fake, before + 1));
-    fake_destination_attribute(fake, 1, "work_email", value, sizeof value);
+    fake_destination_attribute(fake, 1, key, value, sizeof value);
     ck_assert_str_eq(value, expected);
+}
+
+static void expect_stamp(const char *expected)
+{
+    expect_attribute("work_email", expected);
 }
 
 START_TEST(the_owner_of_the_socket_is_stamped_whatever_the_payload_claims)
@@ -339,6 +352,10 @@ START_TEST(the_owner_of_the_socket_is_stamped_whatever_the_payload_claims)
     expect_stamp("alice@example.com");
     claim("mallory@example.com");
     expect_stamp("alice@example.com");
+    claim_as("user.email", "mallory@example.com");
+    expect_attribute("user.email", "");
+    claim_as("user.email", "Alice@Example.com");
+    expect_attribute("user.email", "Alice@Example.com");
 }
 END_TEST
 
@@ -348,6 +365,8 @@ START_TEST(an_unknown_owner_cannot_claim_to_be_anyone)
     rig_start(&rig);
     claim("mallory@example.com");
     expect_stamp("");
+    claim_as("user.email", "mallory@example.com");
+    expect_attribute("user.email", "");
 }
 END_TEST
 
@@ -357,6 +376,8 @@ START_TEST(an_owner_without_an_address_is_left_as_he_says)
     rig_start(&rig);
     claim("self@example.com");
     expect_stamp("self@example.com");
+    claim_as("user.email", "self@example.com");
+    expect_attribute("user.email", "self@example.com");
 }
 END_TEST
 

@@ -113,6 +113,39 @@ START_TEST(a_claim_cannot_hide_behind_a_second_key_or_a_second_resource)
 }
 END_TEST
 
+START_TEST(what_may_be_said_is_one_thing_only)
+{
+    static const struct otlp_stamp only[] = {{"user.email", "alice@example.com"}};
+    static const struct otlp_rewrite rewrite = {.only = only, .only_count = 1};
+    static const struct row {
+        const char *value;
+        int left;
+    } rows[] = {
+        {"{\"stringValue\":\"alice@example.com\"}", 1},
+        {"{\"stringValue\":\"ALICE@example.com\"}", 1},
+        {"{\"stringValue\":\"alice@example.co\"}", 0},
+        {"{\"stringValue\":\"\"}", 0},
+        {"{\"intValue\":1}", 0},
+        {"{\"arrayValue\":{\"values\":[{\"stringValue\":\"alice@example.com\"}]}}", 0},
+        {"{}", 0},
+    };
+    char text[512];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct claims claims = {0};
+        snprintf(text, sizeof text,
+                 "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[{\"key\":"
+                 "\"user.email\",\"value\":%s},{\"key\":\"a\",\"value\":{}}]}]}]}]}",
+                 rows[i].value);
+        from_json(text);
+        buffer_reset(&out);
+        expect_ok(otlp_rewrite_request(OTLP_LOGS, buffer_bytes(&request), &rewrite, &out, &err));
+        expect_ok(otlp_walk_logs(buffer_bytes(&out), look_for_claims, &claims, &err));
+        ck_assert_int_eq(claims.records, 1);
+        ck_assert_msg(claims.claimed == rows[i].left, "%s", rows[i].value);
+    }
+}
+END_TEST
+
 START_TEST(lengths_grow_and_shrink_over_every_size)
 {
     for (size_t pad = 0; pad < 300; pad++) {
@@ -252,6 +285,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, nobody_can_claim_anothers_identity);
     tcase_add_test(tests, a_claim_cannot_hide_behind_a_second_key_or_a_second_resource);
+    tcase_add_test(tests, what_may_be_said_is_one_thing_only);
     tcase_add_test(tests, lengths_grow_and_shrink_over_every_size);
     tcase_add_test(tests, a_length_that_grows_past_the_ceiling_is_refused);
     tcase_add_test(tests, nothing_to_do_copies);
