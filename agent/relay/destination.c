@@ -220,13 +220,16 @@ void destination_fail(struct destination *d, enum relay_destination_status statu
 void destination_state(struct destination *d, struct relay_destination_state *out)
 {
     uint64_t now_ns = clock_monotonic_ns(d->context->clock);
+    /* Before what is set aside: what moves there meanwhile is seen twice, and never nowhere. */
+    uint64_t requests = spool_cursor_backlog(d->cursor);
+    uint64_t records = spool_cursor_backlog_items(d->cursor);
     pthread_mutex_lock(&d->lock);
     *out = d->shown;
     if (out->status != RELAY_OK && d->shown_probe_ns > now_ns)
         out->retry_in_ms = (d->shown_probe_ns - now_ns) / NS_PER_MS;
     pthread_mutex_unlock(&d->lock);
-    out->backlog_requests = spool_cursor_backlog(d->cursor);
-    out->backlog_records = spool_cursor_backlog_items(d->cursor);
+    out->backlog_requests = requests;
+    out->backlog_records = records;
 }
 
 /* ---- The ready list ---- */
@@ -471,12 +474,14 @@ void destination_pump(struct destination *d)
         if (!b || !send_batch(d, b, now))
             break;
     }
+    pthread_mutex_lock(&d->lock);
+    d->shown.set_aside_requests = set_aside_count(d->set_aside);
+    d->shown.set_aside_records = set_aside_items(d->set_aside);
+    pthread_mutex_unlock(&d->lock);
     advance_position(d);
     arm_timer(d, now);
 
     pthread_mutex_lock(&d->lock);
-    d->shown.set_aside_requests = set_aside_count(d->set_aside);
-    d->shown.set_aside_records = set_aside_items(d->set_aside);
     d->shown_probe_ns = d->not_before_ms * NS_PER_MS;
     pthread_mutex_unlock(&d->lock);
 }

