@@ -62,6 +62,7 @@ struct service {
     uint32_t round_ms; /* of housekeeping */
     struct log *log;
     struct fs_file *lock;
+    char id[PLATFORM_UUID_BYTES]; /* of this data directory's server; holds the leases */
     struct control_store *control;
     struct message_store *messages;
     struct prices *prices;
@@ -261,6 +262,8 @@ static bool open_parts(struct service *s, struct error *err)
     router_add(s->router, &devices);
     router_add(s->router, &pages);
     s->housekeeping = housekeeping_create(&(struct housekeeping_options){.messages = s->messages,
+                                                                         .control = s->control,
+                                                                         .owner = s->id,
                                                                          .fleet = s->fleet,
                                                                          .gate = s->gate,
                                                                          .ingest = s->ingest,
@@ -275,7 +278,8 @@ static bool open_parts(struct service *s, struct error *err)
                                                        .slack_url = settings->alert_slack_url,
                                                        .ca_file = settings->alert_ca_file,
                                                        .after_s = settings->alert_after_s,
-                                                       .every_s = settings->alert_every_s});
+                                                       .every_s = settings->alert_every_s,
+                                                       .owner = s->id});
     if (settings->import_daily)
         s->schedule = schedule_create(&(struct schedule_options){.store = s->control,
                                                                  .with = &settings->integrations,
@@ -296,6 +300,25 @@ static bool take_lock(struct service *s, struct error *err)
         error_remedy(err, "stop it first, or give another --data");
     }
     return taken;
+}
+
+/* Kept in the data directory: what a server did before a restart it goes on doing after it. */
+static bool take_id(struct service *s, struct error *err)
+{
+    struct buffer text = {.max_bytes = sizeof s->id};
+    char *path = xasprintf("%s/server-id", s->settings->data);
+    struct error none = {0};
+    bool there = fs_read_file(&fs_real, path, &text, &none) && text.len == sizeof s->id - 1;
+    bool good = true;
+    if (there) {
+        memcpy(s->id, text.data, text.len);
+    } else {
+        platform_uuid(s->id);
+        good = fs_replace_file(&fs_real, path, bytes_of(s->id), 0600, err);
+    }
+    free(path);
+    buffer_clear(&text);
+    return good;
 }
 
 /* ---- Lanes ---- */
@@ -495,7 +518,8 @@ static bool start(struct service *s, struct error *err)
 {
     char http[512], grpc[512];
     struct loop *main_loop;
-    if (!take_lock(s, err) || !open_parts(s, err) || !open_lanes(s, http, grpc, err))
+    if (!take_lock(s, err) || !take_id(s, err) || !open_parts(s, err) ||
+        !open_lanes(s, http, grpc, err))
         return false;
     main_loop = s->lanes[0].loop;
     return loop_on_signal(main_loop, SIGTERM, on_stop, s, err) &&

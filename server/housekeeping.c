@@ -6,7 +6,8 @@
 
 #include "base/memory.h"
 
-enum { ROUNDS_A_RETENTION = 60 };
+enum { ROUNDS_A_RETENTION = 60, ROUNDS_A_LEASE = 3 };
+static const char LEASE[] = "housekeeping";
 
 struct housekeeping {
     struct housekeeping_options with;
@@ -14,6 +15,7 @@ struct housekeeping {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
+    bool leads; /* had the lease in the last round */
 };
 
 /* On the writer's thread. */
@@ -31,15 +33,35 @@ static void retain(void *context)
                  (unsigned long long)deleted);
 }
 
+/* Whether this server is the one that judges and clears up. */
+static bool leads(struct housekeeping *h)
+{
+    struct error err = {0};
+    struct control_store *control = h->with.control;
+    uint64_t now = clock_wall_ns(h->with.clock);
+    uint64_t until = now + ROUNDS_A_LEASE * h->with.every_ms * NS_PER_MS;
+    bool taken = control->kind->lease_take(control, LEASE, h->with.owner, now, until, &err);
+    if (!taken && err.kind != FAIL_BUSY)
+        log_failure(h->with.log, LOG_WARN_LEVEL, "housekeeping", "cannot tell who is to judge",
+                    &err);
+    else if (taken != h->leads)
+        log_info(h->with.log, "housekeeping",
+                 taken ? "this server judges and clears up"
+                       : "another server judges and clears up");
+    h->leads = taken;
+    return taken;
+}
+
 static void do_round(struct housekeeping *h, unsigned round)
 {
     struct error err = {0};
     if (!gate_save_used(h->with.gate, &err))
         log_failure(h->with.log, LOG_WARN_LEVEL, "housekeeping",
                     "cannot note when tokens were used", &err);
-    if (!fleet_sweep(h->with.fleet, &err))
+    bool judges = leads(h);
+    if (!(judges ? fleet_sweep(h->with.fleet, &err) : fleet_count(h->with.fleet, &err)))
         log_failure(h->with.log, LOG_ERROR_LEVEL, "housekeeping", "cannot judge the fleet", &err);
-    if (round % ROUNDS_A_RETENTION == 0)
+    if (judges && round % ROUNDS_A_RETENTION == 0)
         ingest_run_on_writer(h->with.ingest, retain, h);
 }
 
@@ -94,6 +116,9 @@ void housekeeping_destroy(struct housekeeping *h)
     pthread_cond_signal(&h->wake);
     pthread_mutex_unlock(&h->lock);
     pthread_join(h->thread, NULL);
+    struct error ignored;
+    if (h->leads)
+        (void)!h->with.control->kind->lease_end(h->with.control, LEASE, h->with.owner, &ignored);
     pthread_cond_destroy(&h->wake);
     pthread_mutex_destroy(&h->lock);
     free(h);

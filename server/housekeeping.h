@@ -1,4 +1,8 @@
-/* What a running server does by itself: judging everything that should report every minute, deleting rows past their retention every hour. */
+/*
+ * What a running server does by itself: judging everything that should report every minute, deleting
+ * rows past their retention every hour. Of several servers on one control store one does it: the
+ * holder of the lease "housekeeping". When it is gone another takes over within three rounds.
+ */
 #ifndef SERVER_HOUSEKEEPING_H
 #define SERVER_HOUSEKEEPING_H
 
@@ -7,12 +11,15 @@
 #include "server/auth/gate.h"
 #include "server/fleet/fleet.h"
 #include "server/ingest/ingest.h"
+#include "server/store/control.h"
 #include "server/store/messages.h"
 
 struct housekeeping;
 
 struct housekeeping_options {
     struct message_store *messages; /* all borrowed */
+    struct control_store *control;
+    const char *owner; /* of leases: this server, also after a restart */
     struct fleet *fleet;
     struct ingest *ingest; /* on whose writer thread rows are deleted */
     struct gate *gate;

@@ -13,7 +13,13 @@
 #include "core/json/writer.h"
 #include "server/store/fleet.h"
 
-enum { SEND_TIMEOUT_MS = 10000, FIRST_PAUSE_S = 15, MOST_PAUSE_S = 3600, LISTED = 100 };
+enum {
+    LEASE_S = 60 /* two receivers that time out fit in */,
+    SEND_TIMEOUT_MS = 10000,
+    FIRST_PAUSE_S = 15,
+    MOST_PAUSE_S = 3600,
+    LISTED = 100
+};
 #define STATE_BYTES (8 * MIB)
 #define RED 2 /* HEALTH_RED, as the store keeps it */
 
@@ -37,8 +43,10 @@ struct alerts {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
+    bool leads; /* had the lease at the last look */
 };
 
+static const char LEASE[] = "alerts";
 static const char SEPARATOR[] = "---\n";
 
 void alerts_sign(const char *secret, const char *timestamp, struct bytes body,
@@ -431,9 +439,24 @@ static bool tell(struct alerts *a, struct receiver *r, const struct reds *all, s
     return ok;
 }
 
+/* Of several servers one sends; when it is gone, another does once its lease has run out. */
+static bool sends(struct alerts *a, struct error *err)
+{
+    uint64_t now = clock_wall_ns(a->with.clock);
+    uint64_t until = now + (2 * (uint64_t)a->with.every_s + LEASE_S) * NS_PER_S;
+    a->leads =
+        a->with.control->kind->lease_take(a->with.control, LEASE, a->with.owner, now, until, err);
+    return a->leads;
+}
+
 static void look(struct alerts *a)
 {
     struct error err = {0};
+    if (!sends(a, &err)) {
+        if (err.kind != FAIL_BUSY)
+            log_failure(a->with.log, LOG_ERROR_LEVEL, "alerts", "cannot see who is red", &err);
+        return;
+    }
     uint64_t now = clock_wall_ns(a->with.clock), after_ns = a->with.after_s * NS_PER_S;
     struct reds all = {.due_before_ns = now > after_ns ? now - after_ns : 0};
     bool ok = find_reds(a, &all, &err);
@@ -502,6 +525,9 @@ void alerts_destroy(struct alerts *a)
     pthread_cond_signal(&a->wake);
     pthread_mutex_unlock(&a->lock);
     pthread_join(a->thread, NULL);
+    struct error ignored;
+    if (a->leads)
+        (void)!a->with.control->kind->lease_end(a->with.control, LEASE, a->with.owner, &ignored);
     pthread_cond_destroy(&a->wake);
     pthread_mutex_destroy(&a->lock);
     free(a);

@@ -31,6 +31,7 @@ struct alerts_options {
     const char *ca_file;              /* NULL: the system's authorities alone */
     uint32_t after_s;                 /* red for this long */
     uint32_t every_s;                 /* how often it looks; at least 1 */
+    const char *owner;                /* of the lease "alerts": of several servers, one sends */
 };
 
 /* Starts a thread. NULL when there is no receiver. */

@@ -58,9 +58,6 @@ void fleet_verdict(const struct fleet_device *device, struct bytes heartbeat, ui
 void fleet_answer(struct route_call *call, struct buffer *out, const struct json_writer *w,
                   bool good, const struct error *err);
 
-/* Takes the numbers that fleet_put_metrics() shows. */
-MUST_USE bool fleet_count(struct fleet *fleet, struct error *err);
-
 route_handler fleet_list_health, fleet_list_changes;
 route_handler fleet_find_mark;
 route_handler fleet_list_devices;

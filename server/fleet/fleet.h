@@ -46,4 +46,7 @@ void fleet_put_metrics(const struct fleet *fleet, struct metrics *metrics);
  * one thread. */
 MUST_USE bool fleet_sweep(struct fleet *fleet, struct error *err);
 
+/* Takes the numbers that fleet_put_metrics() shows. */
+MUST_USE bool fleet_count(struct fleet *fleet, struct error *err);
+
 #endif

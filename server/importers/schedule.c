@@ -139,6 +139,11 @@ static void run(struct schedule *s)
                  result.chunks, result.pages, result.rows);
         return;
     }
+    if (err.kind == FAIL_BUSY) {
+        log_info(log, "import", "another process is importing");
+        s->not_before_ns = now + AGAIN_AFTER_S * NS_PER_S;
+        return;
+    }
     uint64_t pause_s = result.rejected ? AGAIN_REJECTED_S : AGAIN_AFTER_S;
     s->not_before_ns = now + pause_s * NS_PER_S;
     log_failure(log, result.rejected ? LOG_ERROR_LEVEL : LOG_WARN_LEVEL, "import",

@@ -78,6 +78,9 @@ void answer_failure(struct http_exchange *exchange, const struct error *err)
     case FAIL_NO_SPACE:
         answer_error_later(exchange, 503, "no_space", "the server's disk is full", 30);
         return;
+    case FAIL_IO:
+        answer_error_later(exchange, 503, "store_down", "the store does not answer", 2);
+        return;
     default:
         /* The cause may name paths of this machine: it is for the log. */
         answer_error(exchange, 500, "internal", "the server could not do this", NULL);

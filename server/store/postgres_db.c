@@ -69,8 +69,7 @@ static bool cannot_connect(const struct postgres *db, PGconn *pg, struct error *
     for (size_t len = strlen(text); len > 0 && text[len - 1] == ' '; len--)
         text[len - 1] = '\0';
     bool shows = db->password && strstr(text, db->password);
-    bool refused = pg && (PQconnectionNeedsPassword(pg) || PQconnectionUsedPassword(pg));
-    error_set(err, refused ? FAIL_DENIED : FAIL_IO, "cannot connect to PostgreSQL: %s",
+    error_set(err, FAIL_IO, "cannot connect to PostgreSQL: %s",
               shows ? "(the reason holds the password)" : text);
     if (pg && PQconnectionNeedsPassword(pg))
         return error_remedy(err, "put the password into a file of mode 0600 that PGPASSFILE names");
