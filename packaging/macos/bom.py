@@ -7,11 +7,14 @@ A Bom is a store of numbered blocks with named ones among them. Everything is bi
     blocks, one behind the other; block 0 is none
     block table: count, then place and size of each; then a free list
 
-The paths are a B-tree whose leaves pair, for each path, its facts and its name below its parent's number.
+The paths are a B-tree whose leaves pair, for each path, its facts and its name below its parent's number. Up to 256
+lie in one leaf, which is the root then; more in a chain of leaves below one branch, which pairs each leaf with the
+name block that is last in it.
 """
 import struct
+import sys
 
-LEAF_PATHS = 256  # one leaf, which is what we write; more would need branches
+LEAF_PATHS = 256
 KINDS = {0o100000: 1, 0o040000: 2}
 
 
@@ -42,8 +45,27 @@ class Store:
         return header.ljust(512, b"\0") + names + b"".join(self.blocks) + table
 
 
+def node(is_leaf, pairs, following=0, previous=0):
+    return struct.pack(">HHII", is_leaf, len(pairs), following, previous) + b"".join(struct.pack(">II", *pair) for pair in pairs)
+
+
 def leaf(pairs):
-    return struct.pack(">HHII", 1, len(pairs), 0, 0) + b"".join(struct.pack(">II", *pair) for pair in pairs)
+    return node(1, pairs)
+
+
+def root_of(store, pairs):
+    """The node that the tree of paths begins with, its leaves in the store where there are several."""
+    if len(pairs) <= LEAF_PATHS:
+        return leaf(pairs)
+    groups = [pairs[at:at + LEAF_PATHS] for at in range(0, len(pairs), LEAF_PATHS)]
+    first, last = len(store.blocks), len(store.blocks) + len(groups) - 1
+    below = []
+    for number, group in enumerate(groups, first):
+        following, previous = (number + 1 if number < last else 0), (number - 1 if number > first else 0)
+        below.append((store.add(node(1, group, following, previous)), group[-1][1]))
+    if len(below) > LEAF_PATHS:
+        sys.exit(f"bom: {len(pairs)} paths; at most {LEAF_PATHS ** 2} fit\n  fix: pack fewer files")
+    return node(0, below)
 
 
 def facts(entry):
@@ -59,8 +81,6 @@ def by_depth(entries):
 
 def write(entries):
     """The Bom of entries, the first "." and each folder among them."""
-    if len(entries) > LEAF_PATHS:
-        raise ValueError(f"{len(entries)} paths; at most {LEAF_PATHS} fit")
     store = Store()
     store.name("BomInfo", struct.pack(">3I4I", 1, len(entries) + 1, 1, 0, 0, 0, 0))
     numbers, pairs = {"": 0}, []
@@ -70,7 +90,7 @@ def write(entries):
         place = store.add(facts(entry))
         pairs.append((store.add(struct.pack(">II", number, place)),
                       store.add(struct.pack(">I", numbers[parent]) + name.encode() + b"\0")))
-    store.name("Paths", store.tree(leaf(pairs), len(entries)))
+    store.name("Paths", store.tree(root_of(store, pairs), len(entries)))
     empty = leaf([])
     store.name("HLIndex", store.tree(empty))
     store.name("VIndex", struct.pack(">IIIB", 1, store.add(store.tree(empty, block_size=128)), 0, 0))

@@ -41,14 +41,21 @@ class Entry:
         return len(self.content)
 
 
-def cksum(path):
-    return int(subprocess.run(["cksum", path], capture_output=True, text=True, check=True).stdout.split()[0])
+def cksums(paths):
+    """{path: checksum}; a folder has none."""
+    files = [path for path in paths if path.is_file()]
+    if not files:
+        return {}
+    said = subprocess.run(["cksum", "--", *files], capture_output=True, text=True, check=True).stdout
+    return {path: int(line.split()[0]) for path, line in zip(files, said.splitlines())}
 
 
 def read_tree(root, mtime):
     """The entries of a folder, "." first, each folder before what is in it."""
     entries = []
-    for path in [root, *sorted(root.rglob("*"), key=lambda p: p.relative_to(root).parts)]:
+    paths = [root, *sorted(root.rglob("*"), key=lambda p: p.relative_to(root).parts)]
+    checksums = cksums(paths)
+    for path in paths:
         name = "." if path == root else f"./{path.relative_to(root)}"
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             sys.exit(f"flatpkg: '{path}' is neither file nor folder\n  fix: leave it out")
@@ -59,7 +66,7 @@ def read_tree(root, mtime):
                 mode = 0o040000 | bits
             entries.append(Entry(name, mode, gid, mtime, b"", 0))
         else:
-            entries.append(Entry(name, mode, gid, mtime, path.read_bytes(), cksum(path)))
+            entries.append(Entry(name, mode, gid, mtime, path.read_bytes(), checksums[path]))
     return entries
 
 

@@ -70,6 +70,24 @@ class Structure(unittest.TestCase):
                 checksum = int(said.split()[0])
             self.assertEqual(bill[path], (mode, uid, gid, mtime, len(content), checksum), path)
 
+    def test_a_package_of_many_files_has_a_bill_of_many_leaves(self):
+        for count in (251, 252, 900):  # and five folders
+            with programs.Folder() as root:
+                for nth in range(count):
+                    path = root / f"usr/local/{nth % 3}/{nth}"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(str(nth))
+                (root / "scripts").mkdir()
+                done = subprocess.run([sys.executable, programs.ROOT / "packaging/macos/flatpkg.py", "--root", root / "usr",
+                                       "--scripts", root / "scripts", "--identifier", "x", "--version", "1", "--title", "x",
+                                       "--output", root / "x.pkg"], capture_output=True, text=True,
+                                      env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
+                self.assertEqual(done.returncode, 0, done.stderr)
+                many = flat_package.read_xar((root / "x.pkg").read_bytes())
+                bill = flat_package.read_bom(many["component.pkg/Bom"])
+                self.assertEqual(len(bill), count + 5)
+                self.assertEqual(set(bill), set(flat_package.read_cpio(many["component.pkg/Payload"])))
+
     def test_programs_and_job_lie_where_they_belong_and_are_roots(self):
         for path, mode in (("./usr/local/bin/claude-telemetry-agent", 0o100755),
                            ("./usr/local/bin/claude-telemetry-doctor", 0o100755), (f".{JOB}", 0o100644),

@@ -95,12 +95,25 @@ def read_bom(data):
 
     mark, _, leaf, _, total, _ = struct.unpack(">4sIIIIB", block(names["Paths"]))
     check(mark == b"tree", "paths")
-    leaf = block(leaf)
-    is_leaf, pairs, _, _ = struct.unpack(">HHII", leaf[:12])
-    check(is_leaf == 1 and pairs == total and len(leaf) == 12 + 8 * pairs, "leaf")
+    def node(number):
+        content = block(number)
+        is_leaf, pairs, following, previous = struct.unpack(">HHII", content[:12])
+        check(pairs <= 256 and len(content) == 12 + 8 * pairs, f"node {number}")
+        return is_leaf, following, previous, [struct.unpack(">II", content[12 + 8 * nth:20 + 8 * nth]) for nth in range(pairs)]
+
+    is_leaf, following, previous, pairs = node(leaf)
+    if not is_leaf:
+        children, before, pairs = pairs, 0, []
+        for nth, (child, last) in enumerate(children):
+            is_leaf, following, previous, more = node(child)
+            check(is_leaf == 1 and previous == before and more[-1][1] == last, f"leaf {child}")
+            check(following == (children[nth + 1][0] if nth + 1 < len(children) else 0), f"leaf {child}")
+            before, pairs = child, pairs + more
+    else:
+        check(is_leaf == 1 and (following, previous) == (0, 0), "leaf")
+    check(len(pairs) == total, "paths")
     known, found = {0: ""}, {}
-    for nth in range(pairs):
-        about, named = struct.unpack(">II", leaf[12 + 8 * nth:20 + 8 * nth])
+    for about, named in pairs:
         number, facts = struct.unpack(">II", block(about))
         parent, name = struct.unpack(">I", block(named)[:4])[0], block(named)[4:].rstrip(b"\0").decode()
         path = f"{known[parent]}/{name}" if parent else name
