@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
 # Builds the libraries that the Windows programs link, static, from Debian's source packages into
 # build/mingw-sysroot (or $1). What is built already is left alone, so later builds need no network.
-# Exit code 3: packages or sources cannot be had.
+# With --tools it only installs what it builds with. Exit code 3: packages or sources cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+tools_only=no
+if [ "${1:-}" = --tools ]; then
+  tools_only=yes
+  shift
+fi
 host=x86_64-w64-mingw32
 sysroot=${1:-$PWD/build/mingw-sysroot}
 work=$PWD/build/mingw-work
@@ -27,6 +32,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 3
   }
 fi
+
+[ $tools_only = no ] || exit 0
 
 # An apt of its own that asks the machine's sources for source packages; the machine's apt is not touched.
 private_apt() {
@@ -141,20 +148,35 @@ Libs: -L\${prefix}/lib $2
 PC
 }
 
+# ensure LIBRARY...: builds those that are not there yet, one after the other.
+ensure() {
+  local library
+  for library in "$@"; do
+    [ -e "$sysroot/.have-$library" ] && continue
+    echo "windows-deps: building $library"
+    # In the background, or its first failure would not end it: "||" switches that off.
+    "build_$library" >"$work/$library.log" 2>&1 &
+    wait $! || {
+      tail -20 "$work/$library.log" >&2
+      echo "windows-deps: '$library' does not build: $work/$library.log" >&2
+      return 1
+    }
+    touch "$sysroot/.have-$library"
+  done
+}
+
 mkdir -p "$sysroot" "$work"
-for library in libyaml cjson check libevent nghttp2 openssl curl; do
-  [ -e "$sysroot/.have-$library" ] && continue
-  echo "windows-deps: building $library"
-  unpack "$library"
-  # In the background, or its first failure would not end it: "||" switches that off.
-  "build_$library" >"$work/$library.log" 2>&1 &
-  wait $! || {
-    tail -20 "$work/$library.log" >&2
-    echo "windows-deps: '$library' does not build: $work/$library.log" >&2
-    exit 1
-  }
-  touch "$sysroot/.have-$library"
+libraries=(libyaml cjson check libevent nghttp2 openssl curl)
+for library in "${libraries[@]}"; do
+  [ -e "$sysroot/.have-$library" ] || unpack "$library"
 done
+# What compiles for long beside what mostly asks the compiler questions.
+ensure openssl &
+openssl=$! good=yes
+ensure libyaml cjson check libevent nghttp2 || good=no
+wait $openssl || good=no
+[ $good = yes ] || exit 1
+ensure curl
 # Debian has zlib built for Windows; alone here, it is not passed over for the DLL's import library that lies beside it there.
 cp "/usr/$host/lib/libz.a" "$sysroot/lib/"
 pc zlib '-lz'

@@ -1,4 +1,5 @@
 """Packages from the npm registry for tests, installed once into build/npm. Never committed."""
+import fcntl
 import os
 import pathlib
 import shutil
@@ -12,16 +13,24 @@ class Unavailable(Exception):
 
 
 def install(folder, *packages, timeout_s=300, options=()):
-    """Installs packages ("name@version") into build/npm/FOLDER and returns its node_modules."""
+    """Installs packages ("name@version") into build/npm/FOLDER and returns its node_modules. Of several tests that
+    want the same, one installs and the others wait."""
     if not shutil.which("npm"):
         raise Unavailable("npm is not installed")
     where = ROOT / "build" / "npm" / folder
     done = where / ".installed"
     wanted = "\n".join(packages)
     modules = where / "node_modules"
-    if done.exists() and done.read_text() == wanted:
-        return modules
     where.mkdir(parents=True, exist_ok=True)
+    with open(where / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (done.exists() and done.read_text() == wanted):
+            fetch(where, packages, timeout_s, options)
+            done.write_text(wanted)
+    return modules
+
+
+def fetch(where, packages, timeout_s, options):
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *options, "--prefix", str(where), *packages]
     try:
         run = subprocess.run(command, cwd=where, stdin=subprocess.DEVNULL, capture_output=True,
@@ -31,8 +40,6 @@ def install(folder, *packages, timeout_s=300, options=()):
     if run.returncode != 0:
         why = [line for line in run.stderr.splitlines() if "complete log" not in line] or ["no message"]
         raise Unavailable(f"npm install failed: {'; '.join(why[:2])}")
-    done.write_text(wanted)
-    return modules
 
 
 def claude_code(version="2.1.329"):
