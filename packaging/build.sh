@@ -6,6 +6,7 @@
 #   BIN=DIR, BIN_WINDOWS=DIR, BIN_MACOS=DIR   programs to pack; default build/{release,mingw,macos}/bin
 #   LIBRARIES_WINDOWS=FILE, LIBRARIES_MACOS=FILE   what was linked into them, as packaging/sbom.py reads it; for
 #                      Windows default build/mingw-sysroot/libraries.tsv, for macOS none: not said
+#   DEB_HOST_ARCH=ARCH, STRIP=CMD, EMULATOR=CMD   for Linux programs of another processor (scripts/arm64.sh)
 #   OUT=DIR            where the packages go; default build/packages
 #   KINDS="deb rpm"    only these; one that cannot be made is then an error
 #   SIGN_COMMAND=CMD   run with each package, and last with SHA256SUMS, as its argument
@@ -21,14 +22,14 @@ check_programs() {
   for name in agent doctor server; do
     name=claude-telemetry-$name
     [ -x "$bin/$name" ] || fail "'$bin/$name' is missing" "make build"
-    said=$("$bin/$name" --version)
+    said=$(${EMULATOR:-} "$bin/$name" --version)
     [ "$said" = "$name $version" ] || fail "'$bin/$name' says '$said', VERSION says $version" "make build"
   done
 }
 
 put_program() {
   put 0755 "$bin/$1" "$stage/usr/bin/$1"
-  strip --strip-unneeded --remove-section=.comment "$stage/usr/bin/$1"
+  "${STRIP:-strip}" --strip-unneeded --remove-section=.comment "$stage/usr/bin/$1"
 }
 
 # The licence as Debian wants it.
@@ -101,7 +102,7 @@ library_packages() {
 
 make_deb() {
   local package=$1 tree=$work/deb/$1 arch script
-  arch=$(dpkg --print-architecture)
+  arch=${DEB_HOST_ARCH:-$(dpkg --print-architecture)}
   mkdir -p "$work/deb"
   cp -a "$work/stage/$package" "$tree"
   mkdir "$tree/DEBIAN"
@@ -125,9 +126,18 @@ installed_kib() {
   find "$1" -type f -printf '%s\n' | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }'
 }
 
+rpm_target() {
+  case ${DEB_HOST_ARCH:-} in
+  '') rpm --eval '%{_target}' ;;
+  arm64) echo aarch64-linux ;;
+  amd64) echo x86_64-linux ;;
+  *) fail "it is not known what rpm calls '$DEB_HOST_ARCH'" "see rpm_target in packaging/build.sh" ;;
+  esac
+}
+
 make_rpms() {
   find "$work/stage" -exec touch --no-dereference -d "@$SOURCE_DATE_EPOCH" {} +
-  rpmbuild -bb --quiet packaging/rpm/claude-telemetry.spec \
+  rpmbuild -bb --quiet --target "$(rpm_target)" packaging/rpm/claude-telemetry.spec \
     --define "_topdir $work/rpm" --define "_rpmdir $work/rpms" --define "_dbpath $work/rpmdb" \
     --define "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
     --define "_unitdir /usr/lib/systemd/system" --define "_binary_payload w6.xzdio" \

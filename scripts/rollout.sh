@@ -7,5 +7,6 @@ cd "$(dirname "$0")/.."
 cmake --preset asan >/dev/null
 cmake --preset release >/dev/null
 nice cmake --build --preset release
+scripts/arm64.sh
 scripts/deps.sh dpkg-dev binutils rpm systemd systemd-container ansible-core python3-apt dnf createrepo-c mmdebstrap
 ctest --preset asan -L rollout --no-tests=error --repeat "until-pass:${TRIES:-1}"
