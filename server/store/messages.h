@@ -1,6 +1,6 @@
 /*
- * Where message rows and daily usage are kept. sqlite_messages.c, and later
- * postgres and clickhouse, each export one `struct message_store_kind`;
+ * Where message rows and daily usage are kept. sqlite_messages.c, postgres_messages.c and
+ * clickhouse_messages.c each export one `struct message_store_kind`;
  * tests/server/message_store_contract.c runs the same tests against all of them.
  * Only this folder knows which kind is in use.
  *
