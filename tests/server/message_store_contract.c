@@ -645,6 +645,21 @@ START_TEST(aggregates_are_what_a_plain_loop_computes)
 }
 END_TEST
 
+/* Daily sums are of days, and the day's first row came at noon. */
+START_TEST(the_interval_of_the_first_day_is_found_by_any_of_its_hours)
+{
+    const struct aggregate_metric count = {.function = AGGREGATE_COUNT};
+    struct aggregate_query query = {.metrics = &count, .metric_count = 1};
+    const struct message row =
+        sample_row(1, MESSAGE_LOG, SAMPLE_FROM_NS + UINT64_C(43200000000000));
+    put(batch_of(&row, 1));
+    for (int interval = INTERVAL_HOUR; interval <= INTERVAL_MONTH; interval++) {
+        query.interval = (enum aggregate_interval)interval;
+        expect_same_aggregate(store, &query, &row, 1, "one row at noon");
+    }
+}
+END_TEST
+
 struct top_rows {
     double first[8];
     size_t count, others;
@@ -1102,6 +1117,7 @@ Suite *message_store_contract(const struct store_under_test *kind)
     tcase_add_test(tests, a_filter_cannot_smuggle_sql);
     tcase_add_test(tests, pages_show_every_row_once);
     tcase_add_test(tests, aggregates_are_what_a_plain_loop_computes);
+    tcase_add_test(tests, the_interval_of_the_first_day_is_found_by_any_of_its_hours);
     tcase_add_test(tests, top_keeps_the_largest_and_adds_up_the_rest);
     tcase_add_test(tests, what_would_take_too_long_or_too_much_is_refused);
     tcase_add_test(tests, running_totals_are_differenced_and_restarts_noticed);
