@@ -38,7 +38,9 @@ static const struct config_key keys[] = {
      .fallback = "sqlite:",
      .summary = "URL of control state, and of rows unless 'messages' is set: sqlite:DIR, or "
                 "postgres://USER@HOST/DATABASE for several servers."},
-    {.path = "messages", .type = CONFIG_TEXT, .summary = "URL of the rows' store."},
+    {.path = "messages",
+     .type = CONFIG_TEXT,
+     .summary = "URL of the rows' store: sqlite:, postgres:// or clickhouse+http://."},
     {.path = "max_request_mib",
      .type = CONFIG_INTEGER,
      .fallback = "64",
