@@ -30,6 +30,12 @@ if compile store; then
 else
   status=1
 fi
+echo "== control state"
+if compile control; then
+  python3 bench/postgres.py "$out/control" || status=1
+else
+  status=1
+fi
 echo "== http"
 bash bench/http.sh || status=1
 echo "== relay"
