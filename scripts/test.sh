@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 tries=(--repeat "until-pass:${TRIES:-1}")
 cores=$(nproc)
-whole=$((cores < 4 ? cores : 4)) # whole programs beside each other; the slowest has limits of its own
+jobs=$((cores < 4 ? cores : 4)) # tests beside each other
 started=$SECONDS
 
 # run_tests PRESET JOBS SELECTION...
@@ -43,12 +43,12 @@ cmake --preset release -DCT_WERROR=ON >/dev/null
 cmake --build --preset release
 say "built"
 
-run_tests asan "$cores" -LE 'system|package|cross|rollout'
+run_tests asan "$jobs" -LE 'system|package|cross|rollout'
 run_tests tsan 1 -L threads
 say "unit tests done"
 not_here='rollout'
 [ "${CROSS:-1}" = 0 ] || not_here='rollout|cross'
-CT_BIN=$PWD/build/asan/bin run_tests asan "$whole" -L 'system|package' -LE "$not_here"
+CT_BIN=$PWD/build/asan/bin run_tests asan "$jobs" -L 'system|package' -LE "$not_here"
 say "whole programs done"
 ONCE=1 scripts/run.sh
 [ "${CROSS:-1}" = 0 ] || scripts/cross.sh
