@@ -11,7 +11,7 @@ set -e
 mount -t tmpfs tmpfs "$1"
 cd "$1"
 mkdir upper work merged
-mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" merged
+mount -t overlay overlay -o lowerdir="$2",upperdir="$1/upper",workdir="$1/work" merged
 mount -t proc proc merged/proc
 mount --rbind /dev merged/dev
 for fresh in run tmp home; do mount -t tmpfs -o mode=0755 tmpfs "merged/$fresh"; done
@@ -33,7 +33,9 @@ def as_user(user):
 
 
 class PrivateRoot:
-    def __init__(self):
+    """`lower`: another system's folder instead of this machine's own."""
+
+    def __init__(self, lower="/"):
         if os.geteuid() != 0:
             raise Unavailable("needs root, to mount")
         for tool in ("unshare", "nsenter", "ip", "setpriv"):
@@ -42,7 +44,7 @@ class PrivateRoot:
         self.folder = tempfile.mkdtemp(prefix="claude-telemetry-root-")
         self.holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private",
-             "sh", "-c", SET_UP, "sh", self.folder],
+             "sh", "-c", SET_UP, "sh", self.folder, str(lower)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "ready\n":
             said = self.holder.communicate()[1].strip()
