@@ -114,7 +114,7 @@ START_TEST(what_is_changed_past_the_triggers_shows)
 }
 END_TEST
 
-enum { WRITERS = 4, ENTRIES = 15 };
+enum { WRITERS = 4, ENTRIES = 25 };
 
 static void *add_often(void *own_store)
 {
@@ -134,8 +134,9 @@ START_TEST(of_many_that_write_at_once_each_follows_another)
     for (int i = 0; i < WRITERS; i++) {
         stores[i] = control_store_open(url, &err);
         ck_assert_msg(stores[i] != NULL, "%s", err.cause);
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, add_often, stores[i]), 0);
     }
+    for (int i = 0; i < WRITERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, add_often, stores[i]), 0);
     for (int i = 0; i < WRITERS; i++) {
         char *failed;
         pthread_join(threads[i], (void **)&failed);

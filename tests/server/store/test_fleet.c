@@ -308,8 +308,9 @@ START_TEST(of_enrolments_at_once_one_token_is_in_force_and_the_devices)
         machines[i] = (struct machine){.store = control_store_open(url, &err),
                                        .mark = (uint8_t)(1 + i * ROUNDS)};
         ck_assert_msg(machines[i].store != NULL, "%s", err.cause);
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, enroll_often, &machines[i]), 0);
     }
+    for (int i = 0; i < MACHINES; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, enroll_often, &machines[i]), 0);
     for (int i = 0; i < MACHINES; i++) {
         pthread_join(threads[i], NULL);
         ck_assert_msg(!machines[i].failed, "%s", machines[i].failed);
