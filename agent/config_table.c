@@ -271,7 +271,9 @@ static const struct config_key keys[] = {
      .check = config_check_path},
     {.path = "destinations[].proxy",
      .type = CONFIG_TEXT,
-     .summary = "Proxy for this destination; without it `HTTPS_PROXY` and `NO_PROXY` count.",
+     .summary =
+         "Proxy for this destination; without it `HTTPS_PROXY` and `NO_PROXY` count, else the "
+         "system's settings on Windows and macOS.",
      .check = config_check_url},
 
     {.path = "privacy.drop_attributes",

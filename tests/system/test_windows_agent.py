@@ -186,6 +186,80 @@ class Windows(unittest.TestCase):
         self.assertFalse(managed.exists())
         self.assertEqual(user.read_bytes(), b'{\r\n  "model": "opus"\r\n}\r\n')
 
+    def test_settings_that_somebody_changes_are_put_back_at_once(self):
+        relay = self.windows_agent().start()
+        relay.headers()  # its settings are written
+        managed = wine.c / "Program Files/ClaudeCode/managed-settings.d/90-claude-telemetry.json"
+        before = managed.read_bytes()
+        # Twice: it also looks every 30 s, counted from the last time.
+        for _ in range(2):
+            managed.write_bytes(b'{"env": {}}')
+            programs.wait_until(lambda: managed.read_bytes() == before, 15, "settings put back")
+        self.assertEqual(relay.stop(), 0)
+
+    def test_the_computers_proxy_is_used(self):
+        asked = []
+
+        class Proxy(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        self.addCleanup(proxy.server_close)
+        self.addCleanup(proxy.shutdown)
+        policy = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\CurrentVersion\Internet Settings"
+        settings = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings"
+        for key, name, kind, value in ((policy, "ProxySettingsPerUser", "REG_DWORD", "0"),
+                                       (settings, "ProxyEnable", "REG_DWORD", "1"),
+                                       (settings, "ProxyServer", "REG_SZ", f"127.0.0.1:{proxy.server_port}")):
+            wine.run("reg", "add", key, "/v", name, "/t", kind, "/d", value, "/f", "/reg:64")
+            self.addCleanup(wine.run, "reg", "delete", key, "/v", name, "/f", "/reg:64")
+        relay = self.windows_agent()
+        config = (relay.data / "agent.yaml").read_text()
+        (relay.data / "agent.yaml").write_text(config.replace(self.server.url, "http://telemetry.invalid"))
+        relay.start()
+        name, path, headers, body = next(iter(demo.recordings()))
+        self.assertEqual(programs.http("POST", relay.url + path, body, {**headers, **relay.headers()})[0], 200)
+        programs.wait_until(lambda: asked and relay.backlog() == 0, 60, "delivery")
+        self.assertEqual(asked[0], "http://telemetry.invalid" + path)
+        report = json.loads(wine.run(DOCTOR, "--json")[0])
+        seen = {check["id"]: check["seen"] for check in report["checks"]}
+        self.assertIn(f"through the proxy 'http://127.0.0.1:{proxy.server_port}' (the computer's proxy settings, by policy)",
+                      seen["destination.central.tcp"])
+        self.assertEqual(relay.stop(), 0)
+
+    def test_the_doctor_sees_which_claude_code_is_older_than_its_settings(self):
+        relay = self.windows_agent().start()
+        relay.headers()  # its settings are written
+        settings = wine.c / "users" / USER / ".claude/settings.json"
+        (wine.c / "Tools").mkdir()
+        self.addCleanup(shutil.rmtree, wine.c / "Tools")
+        shutil.copy(wine.c / "windows/system32/cmd.exe", wine.c / "Tools/claude.exe")
+        claude = subprocess.Popen([PROGRAM, r"C:\Tools\claude.exe"], env=wine.environment, cwd=wine.folder,
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(claude.communicate)
+
+        def judged():
+            report = json.loads(wine.run(DOCTOR, "--json")[0])
+            return {check["id"]: check for check in report["checks"]}["claude.restart"]
+        found = programs.wait_until(lambda: (lambda c: c if "no Claude Code" not in c["seen"] else None)(judged()), 60,
+                                    "a Claude Code that runs")
+        self.assertEqual(found["status"], "ok", found)
+        later = settings.stat().st_mtime + 3600
+        os.utime(settings, (later, later))
+        found = judged()
+        self.assertEqual(found["status"], "warn", found)
+        self.assertIn("settings.json", found["seen"])
+        self.assertEqual(relay.stop(), 0)
+
     def test_a_policy_of_the_registry_counts_before_the_file(self):
         relay = self.windows_agent()
         policy = r"HKLM\SOFTWARE\Policies\ClaudeTelemetry"
@@ -235,6 +309,7 @@ class Windows(unittest.TestCase):
         self.assertEqual(programs.http("POST", relay.url + path, body, send)[0], 200)
         error = programs.wait_until(lambda: relay.status()["destinations"][0]["last_error"], 30, "a refusal")
         self.assertIn("TLS failed", error)
+        self.assertRegex(error, "the certificate for '.*127.0.0.1.*', issued by '.+', is refused: ")
         self.assertEqual((relay.stop(), taken), (0, []))
         (relay.data / "agent.yaml").write_text(config + "    ca_file: C:/ProgramData/ClaudeTelemetry/ca.pem\n")
         relay.start()
