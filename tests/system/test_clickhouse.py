@@ -23,7 +23,7 @@ def setUpModule():
 
 
 def stores():
-    return ("--messages", database.url)
+    return ("--messages", database.fresh_url())
 
 
 QUESTIONS = [test_query.Figures] + ([test_query.Reports] if os.environ.get("CT_LONG") else [])
@@ -34,14 +34,10 @@ class Questions(*QUESTIONS):
 
     @classmethod
     def server_stores(cls):
-        database.ask("DROP DATABASE IF EXISTS rows")
         return stores()
 
 
 class Crashes(unittest.TestCase):
-    def setUp(self):
-        database.ask("DROP DATABASE IF EXISTS rows")
-
     def test_rows_are_exactly_the_acknowledged_records(self):
         print(f"seed {SEED}, {ROUNDS} kills")
         chance = random.Random(SEED)
@@ -75,9 +71,6 @@ class Crashes(unittest.TestCase):
 
 class Absence(unittest.TestCase):
     """Without ClickHouse the server says so and what to do, loses nothing, and goes on when it is back."""
-
-    def setUp(self):
-        database.ask("DROP DATABASE IF EXISTS rows")
 
     def post(self, server, mark):
         return programs.http("POST", server.url + "/v1/logs", otlp.marked_request([mark]),
@@ -122,7 +115,6 @@ class Absence(unittest.TestCase):
 
 class Recordings(unittest.TestCase):
     def test_the_recorded_telemetry_gives_its_exact_totals_over_an_outage(self):
-        database.ask("DROP DATABASE IF EXISTS rows")
         with programs.Folder() as folder:
             server = programs.Server(folder, stores=stores()).set_up().start()
             agent = programs.Agent(folder, server.url, server.token).start()

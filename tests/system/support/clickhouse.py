@@ -26,7 +26,7 @@ USERS = """<yandex><profiles><default/></profiles><users><test><password>a p&amp
 
 
 class Clickhouse:
-    """Use it as a context manager; `url` names a database of which the password stands in a file."""
+    """Use it as a context manager; its URLs name a file with the password."""
 
     def __enter__(self):
         binary = shutil.which("clickhouse-server", path="/usr/sbin:/usr/bin:/usr/local/bin")
@@ -38,13 +38,18 @@ class Clickhouse:
             (self.folder / name).write_text(text)
         for name in ("data", "tmp"):
             (self.folder / name).mkdir()
-        self.url = f"clickhouse+http://test@127.0.0.1:{self.port}/rows?password_file={self.folder}/password"
+        self.databases = 0
         # Ends with this process, however that ends.
         self.program = programs.Program(
             ["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'cd "$1" && exec "$2" --config-file="$1/config.xml"', "sh", self.folder, binary],
             self.folder / "out")
         self.start()
         return self
+
+    def fresh_url(self):
+        """That of a database that nobody has had: dropping one waits for whatever still reads it."""
+        self.databases += 1
+        return f"clickhouse+http://test@127.0.0.1:{self.port}/rows_{self.databases}?password_file={self.folder}/password"
 
     def __exit__(self, *_):
         self.program.kill()
