@@ -194,6 +194,34 @@ class Servers(unittest.TestCase):
         self.assertEqual(run.returncode, 2, run.stderr)
         self.assertNotIn("hunter22", run.stderr)
 
+    def test_the_password_comes_from_a_file_and_errors_say_so(self):
+        root = self.first.data.parent
+        for sql in ("CREATE ROLE app LOGIN PASSWORD 'hunter22'", "CREATE DATABASE app OWNER app", "CREATE DATABASE others",
+                    "CREATE DATABASE latin OWNER app ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"):
+            cluster.ask(sql)
+        (cluster.data / "pg_hba.conf").write_text("local all ct trust\nlocal all all scram-sha-256\n")
+        cluster.ask("SELECT pg_reload_conf()")
+        secret = root / "pgpass"
+        secret.write_text("*:*:*:app:hunter22\n")
+        secret.chmod(0o600)
+
+        def create(database, **env):
+            run = subprocess.run([SERVER, "system", "create", "x", "--data", root / "d", "--store", f"postgresql://app@/{database}?host={cluster.folder}"],
+                                 env={"PATH": "/usr/bin:/bin", **env}, capture_output=True, text=True, timeout=60)
+            return run.returncode, run.stdout + run.stderr
+
+        code, said = create("app")
+        self.assertEqual(code, 1, said)
+        self.assertIn("PGPASSFILE", said)
+        self.assertEqual(create("app", PGPASSWORD="wrong")[0], 1)
+        self.assertEqual(create("app", PGPASSFILE=str(secret))[0], 0)
+        code, said = create("latin", PGPASSFILE=str(secret))
+        self.assertEqual(code, 2, said)
+        self.assertIn("--encoding=UTF8", said)
+        code, said = create("others", PGPASSFILE=str(secret))
+        self.assertEqual(code, 1, said)
+        self.assertIn("owner of the database", said)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
