@@ -38,8 +38,12 @@ static bool write_url(const char *scheme, struct bytes place, char out[PLATFORM_
     for (size_t i = 0; i < place.len; i++)
         if (place.data[i] <= ' ' || place.data[i] >= 0x7F)
             return false;
-    return place.len > 0 && snprintf(out, PLATFORM_PROXY_BYTES, "%s://%.*s", scheme, (int)place.len,
-                                     (const char *)place.data) < PLATFORM_PROXY_BYTES;
+    int len = snprintf(out, PLATFORM_PROXY_BYTES, "%s://%.*s", scheme, (int)place.len,
+                       (const char *)place.data);
+    bool ok = place.len > 0 && len < PLATFORM_PROXY_BYTES;
+    if (!ok)
+        out[0] = '\0';
+    return ok;
 }
 
 bool proxy_of_list(const char *list, bool is_tls, char out[PLATFORM_PROXY_BYTES])

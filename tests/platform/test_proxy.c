@@ -37,6 +37,7 @@ START_TEST(a_list_without_a_proxy_for_the_scheme_names_none)
     memset(long_name, 'a', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     ck_assert(!proxy_of_list(long_name, true, url));
+    ck_assert_str_eq(url, "");
 }
 END_TEST
 
