@@ -101,6 +101,12 @@ const struct otlp_value *attributes_find(const struct attribute_set *set, const 
     return NULL;
 }
 
+bool attributes_has(const struct attribute_set *set, struct bytes key)
+{
+    size_t at = lower_bound(set, key);
+    return at < set->count && bytes_equal(set->items[at].key, key);
+}
+
 const struct otlp_value *attributes_first(const struct attribute_set *set, const char *const *keys)
 {
     for (; *keys; keys++) {

@@ -37,6 +37,8 @@ void attributes_clear(struct attribute_set *set);
 /* NULL when there is none. */
 const struct otlp_value *attributes_find(const struct attribute_set *set, const char *key);
 
+bool attributes_has(const struct attribute_set *set, struct bytes key);
+
 /* The first of a NULL-terminated list of keys that is there (and not an empty string). */
 const struct otlp_value *attributes_first(const struct attribute_set *set, const char *const *keys);
 

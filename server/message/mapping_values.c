@@ -90,40 +90,83 @@ static bool put_value(struct draft *d, struct json_writer *w, const struct otlp_
     return true;
 }
 
+/* Metadata being written. */
+struct metadata {
+    struct draft *draft;
+    struct buffer json;
+    struct json_writer writer;
+    struct buffer name; /* of the attribute, with those of the maps it lies in before it */
+    size_t dropped;
+    uint32_t keys;
+};
+
+enum { FLAT_DEPTH = 8 };
+
+/* `inner`: it lies in a map, and gives way to an attribute that has this name itself. */
+static void put_attribute(struct metadata *m, const struct otlp_value *value, bool inner)
+{
+    struct draft *d = m->draft;
+    struct bytes name = buffer_bytes(&m->name);
+    if (content_is_key(d, name))
+        return;
+    if (m->json.len + name.len * 6 > MESSAGE_METADATA_BYTES) {
+        m->dropped++;
+        return;
+    }
+    if (inner && attributes_has(&d->set, name))
+        return;
+    buffer_reset(&d->scratch);
+    if (!otlp_text_clean(name, &d->scratch)) {
+        d->full = true;
+        return;
+    }
+    json_put_key_bytes(&m->writer, buffer_bytes(&d->scratch));
+    d->full = !put_value(d, &m->writer, value) || d->full;
+    m->keys++;
+}
+
+/* Maps become dotted names. */
+static void put_flat(struct metadata *m, struct bytes key, const struct otlp_value *value,
+                     unsigned depth)
+{
+    enum { KEY_VALUE_FIELD = 1 };
+    struct otlp_attribute inner;
+    size_t before = m->name.len;
+    bool named = (before == 0 || buffer_append_text(&m->name, ".")) && buffer_append(&m->name, key);
+    if (!named)
+        m->dropped++;
+    else if (value->kind != OTLP_VALUE_KVLIST || value->bytes.len == 0 || depth == FLAT_DEPTH)
+        put_attribute(m, value, depth > 0);
+    else if (!content_is_key(m->draft, buffer_bytes(&m->name))) {
+        struct otlp_attribute_reader reader = otlp_attributes_start(
+            (struct otlp_attributes){.message = value->bytes, .field = KEY_VALUE_FIELD});
+        while (!m->draft->full && otlp_attributes_next(&reader, &inner))
+            put_flat(m, inner.key, &inner.value, depth + 1);
+    }
+    m->name.len = before;
+}
+
 struct bytes draft_metadata(struct draft *d, uint32_t *keys)
 {
-    struct buffer json = {.max_bytes = MESSAGE_METADATA_BYTES + 128 * KIB};
-    struct json_writer w = json_writer_make(&json);
-    size_t dropped = d->set.dropped;
+    struct metadata m = {.draft = d,
+                         .json = {.max_bytes = MESSAGE_METADATA_BYTES + 128 * KIB},
+                         .name = {.max_bytes = MESSAGE_METADATA_BYTES},
+                         .dropped = d->set.dropped};
+    m.writer = json_writer_make(&m.json);
     struct bytes out = {0};
-    *keys = 0;
-    json_object_open(&w);
-    for (size_t i = 0; i < d->set.count && !d->full; i++) {
-        const struct attribute_item *item = &d->set.items[i];
-        if (content_is_key(d, item->key))
-            continue;
-        if (json.len + item->key.len * 6 > MESSAGE_METADATA_BYTES) {
-            dropped++;
-            continue;
-        }
-        buffer_reset(&d->scratch);
-        if (!otlp_text_clean(item->key, &d->scratch)) {
-            d->full = true;
-            break;
-        }
-        json_put_key_bytes(&w, buffer_bytes(&d->scratch));
-        if (!put_value(d, &w, &item->value))
-            d->full = true;
-        ++*keys;
+    json_object_open(&m.writer);
+    for (size_t i = 0; i < d->set.count && !d->full; i++)
+        put_flat(&m, d->set.items[i].key, &d->set.items[i].value, 0);
+    if (m.dropped) {
+        json_put_key(&m.writer, "metadata.dropped");
+        json_put_uint(&m.writer, m.dropped);
+        m.keys++;
     }
-    if (dropped) {
-        json_put_key(&w, "metadata.dropped");
-        json_put_uint(&w, dropped);
-        ++*keys;
-    }
-    json_object_close(&w);
-    if (!json_writer_ok(&w) || d->full || !arena_copy(d->arena, buffer_bytes(&json), &out))
+    json_object_close(&m.writer);
+    if (!json_writer_ok(&m.writer) || d->full || !arena_copy(d->arena, buffer_bytes(&m.json), &out))
         d->full = true;
-    buffer_clear(&json);
+    *keys = m.keys;
+    buffer_clear(&m.json);
+    buffer_clear(&m.name);
     return out;
 }

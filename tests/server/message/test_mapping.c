@@ -34,17 +34,19 @@ static void map_json(enum otlp_signal signal, const char *json)
     buffer_clear(&request);
 }
 
-/* Attributes are written {"a":"text","b":1,"c":0.5,"d":true}. */
-static cJSON *attributes_of(const char *flat)
+static cJSON *attributes_in(const cJSON *from)
 {
-    cJSON *from = cJSON_Parse(flat), *list = cJSON_CreateArray(), *item;
-    ck_assert_msg(from != NULL, "not JSON: %s", flat);
+    cJSON *list = cJSON_CreateArray();
+    const cJSON *item;
     cJSON_ArrayForEach(item, from)
     {
         cJSON *pair = cJSON_CreateObject(), *value = cJSON_AddObjectToObject(pair, "value");
         cJSON_AddStringToObject(pair, "key", item->string);
         if (cJSON_IsString(item))
             cJSON_AddStringToObject(value, "stringValue", item->valuestring);
+        else if (cJSON_IsObject(item))
+            cJSON_AddItemToObject(cJSON_AddObjectToObject(value, "kvlistValue"), "values",
+                                  attributes_in(item));
         else if (cJSON_IsBool(item))
             cJSON_AddBoolToObject(value, "boolValue", cJSON_IsTrue(item));
         else if (item->valuedouble == (double)(int64_t)item->valuedouble)
@@ -53,6 +55,15 @@ static cJSON *attributes_of(const char *flat)
             cJSON_AddNumberToObject(value, "doubleValue", item->valuedouble);
         cJSON_AddItemToArray(list, pair);
     }
+    return list;
+}
+
+/* Attributes are written {"a":"text","b":1,"c":0.5,"d":true,"e":{"f":1}}. */
+static cJSON *attributes_of(const char *text)
+{
+    cJSON *from = cJSON_Parse(text);
+    ck_assert_msg(from != NULL, "not JSON: %s", text);
+    cJSON *list = attributes_in(from);
     cJSON_Delete(from);
     return list;
 }
@@ -318,6 +329,21 @@ START_TEST(metadata_is_flat_with_the_record_before_the_resource)
 }
 END_TEST
 
+START_TEST(a_map_in_an_attribute_becomes_dotted_names)
+{
+    const struct message *m =
+        map_log("x", "{\"host\":{\"name\":\"h\",\"cpu\":{\"count\":8}}}",
+                "{\"a\":{\"b\":\"inner\",\"c\":{\"d\":1}},\"a.b\":\"own\",\"empty\":{}}");
+    ck_assert_str_eq(metadata(m, "host.name"), "h");
+    ck_assert_str_eq(metadata(m, "host.cpu.count"), "8");
+    ck_assert_str_eq(metadata(m, "a.b"), "own");
+    ck_assert_str_eq(metadata(m, "a.c.d"), "1");
+    ck_assert_ptr_null(metadata(m, "a"));
+    ck_assert_ptr_null(metadata(m, "a.c"));
+    ck_assert_ptr_nonnull(metadata(m, "empty"));
+}
+END_TEST
+
 START_TEST(content_goes_to_the_body_and_is_cut_by_plan)
 {
     const struct message *m =
@@ -494,6 +520,7 @@ int main(void)
     tcase_add_test(tests, token_columns_never_overlap);
     tcase_add_test(tests, the_best_name_for_the_person_wins);
     tcase_add_test(tests, metadata_is_flat_with_the_record_before_the_resource);
+    tcase_add_test(tests, a_map_in_an_attribute_becomes_dotted_names);
     tcase_add_test(tests, content_goes_to_the_body_and_is_cut_by_plan);
     tcase_add_test(tests, bad_text_is_kept_and_shown_as_replacement);
     tcase_add_test(tests, a_large_attribute_is_bounded_in_metadata);
