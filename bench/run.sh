@@ -30,6 +30,7 @@ if compile store; then
 else
   status=1
 fi
+compile message_stores || status=1 # for databases that one has: its first lines say how
 echo "== control state"
 if compile control; then
   python3 bench/postgres.py "$out/control" || status=1
