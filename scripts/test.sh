@@ -26,7 +26,7 @@ say() {
 
 scripts/lint.sh --fast
 scripts/deps.sh postgresql dpkg-dev binutils rpm wixl msitools systemd systemd-container
-scripts/deps.sh --if-there clickhouse-server
+scripts/deps.sh --if-there clickhouse-server || echo "test: clickhouse-server does not install here: what needs it is passed over where it is missing"
 if [ "${CROSS:-1}" != 0 ]; then
   scripts/windows-deps.sh --tools || true # before the rest goes on: one installation at a time
   mkdir -p build
