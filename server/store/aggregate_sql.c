@@ -1,18 +1,14 @@
 #include "server/store/aggregate_sql.h"
 
 #include <stdio.h>
-#include <string.h>
+
+#include "server/store/zone.h"
 
 #define DAY_NS UINT64_C(86400000000000)
 
 enum { NAME_BYTES = 16 };
 
 /* ---- Which table can answer ---- */
-
-static bool is_utc(const char *zone)
-{
-    return !zone || strcmp(zone, "UTC") == 0 || strcmp(zone, "Etc/UTC") == 0;
-}
 
 static bool is_dimension(enum message_field field)
 {
@@ -25,7 +21,7 @@ static bool is_daily(const struct aggregate_query *query)
 {
     const struct message_query *where = &query->where;
     if (where->from_ns % DAY_NS || where->to_ns % DAY_NS || query->interval == INTERVAL_HOUR ||
-        (query->interval != INTERVAL_NONE && !is_utc(query->time_zone)))
+        (query->interval != INTERVAL_NONE && !zone_is_utc(query->time_zone)))
         return false;
     for (size_t i = 0; i < where->filter_count; i++)
         if (!is_dimension(where->filters[i].field))

@@ -14,11 +14,6 @@
 
 enum { DAY_S = 86400 };
 
-static bool is_utc(const char *zone)
-{
-    return !zone || strcmp(zone, "UTC") == 0 || strcmp(zone, "Etc/UTC") == 0;
-}
-
 /* When the rows in question were, so that only the zone's changes between need be told. */
 static bool ask_times(struct clickhouse_messages *s, const struct message_query *where,
                       uint32_t limit_ms, int64_t *from_s, int64_t *to_s, struct error *err)
@@ -457,7 +452,7 @@ static bool ask_statement(struct clickhouse_messages *s, struct statement *st,
     uint32_t left_ms = where->time_limit_ms;
     int64_t from_s = 0, to_s = 0;
     sql_init(&offset);
-    bool zoned = st->query->interval != INTERVAL_NONE && !is_utc(st->query->time_zone);
+    bool zoned = st->query->interval != INTERVAL_NONE && !zone_is_utc(st->query->time_zone);
     bool ok = !zoned || ask_times(s, where, where->time_limit_ms, &from_s, &to_s, err);
     put_offset(&offset, zone, from_s, to_s);
     ok = ok && sql_ok(&offset, err) &&

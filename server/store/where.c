@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "core/crypto/crypto.h"
 #include "core/json/reader.h"
 
 #define DAY_NS UINT64_C(86400000000000)
@@ -205,20 +206,6 @@ bool where_field_number(struct where *where, enum message_field field, struct by
 
 /* ---- Filters ---- */
 
-static bool unhex(struct bytes text, uint8_t *out, size_t len)
-{
-    if (text.len != len * 2)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i] | 0x20;
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (digit < 0 || (text.data[i] < '0'))
-            return false;
-        out[i / 2] = (uint8_t)(i % 2 ? out[i / 2] | digit : digit << 4);
-    }
-    return true;
-}
-
 /* A value that no row can have matches nothing, which is what the caller asked for. */
 static void add_value(struct where *where, const struct column *column, struct bytes value)
 {
@@ -274,7 +261,7 @@ static void add_value(struct where *where, const struct column *column, struct b
         }
         return;
     case COLUMN_BLOB:
-        if (unhex(value, blob, column->blob_bytes))
+        if (crypto_unhex(value, blob, column->blob_bytes))
             where_bind_blob(where, bytes_make(blob, column->blob_bytes));
         else
             where_text(where, "NULL");

@@ -127,12 +127,17 @@ static bool is_zone_name(const char *name)
     return true;
 }
 
+bool zone_is_utc(const char *name)
+{
+    return !name || strcmp(name, "UTC") == 0 || strcmp(name, "Etc/UTC") == 0;
+}
+
 struct zone *zone_create(const char *name, struct error *err)
 {
     char path[128];
     struct buffer file = {.max_bytes = FILE_BYTES_MAX};
     struct zone *zone = NULL;
-    if (!name || strcmp(name, "UTC") == 0 || strcmp(name, "Etc/UTC") == 0)
+    if (zone_is_utc(name))
         return xcalloc(1, sizeof *zone);
     if (is_zone_name(name)) {
         snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);

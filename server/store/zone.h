@@ -14,6 +14,9 @@
 
 struct zone;
 
+/* Whether a question in the zone of this name (NULL: none said) needs no zone. */
+bool zone_is_utc(const char *name);
+
 /* NULL or "UTC" needs no file. The caller destroys. NULL (FAIL_INVALID) for an unknown name. */
 struct zone *zone_create(const char *name, struct error *err);
 
